@@ -1,0 +1,27 @@
+PYTHON ?= python3
+VENV ?= .venv
+CONSTRAINTS ?= /dev/null
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
+
+.PHONY: run test pytest lint
+
+run: $(VENV)/installed  ## train and evaluate the preset "quick": notebooks 01 to 05 in order
+	$(VENV)/bin/python -m srgan run --preset quick
+
+test: lint pytest  ## everything that .ci/run checks in this environment
+
+pytest: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+$(VENV)/installed: requirements.txt $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(VENV)/installed-test: tests/requirements.txt $(VENV)/installed
+	$(PIP) -r tests/requirements.txt
+	touch $@

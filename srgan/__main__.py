@@ -1,0 +1,148 @@
+"""The shell's doors to what the notebooks do: python -m srgan COMMAND --help."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow loads: its start-up notices help nobody
+
+from srgan import config as configuration
+from srgan.errors import SRGANError
+from srgan.paths import PROJECT, Paths, open_workdir
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 for an error told in words, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m srgan", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, (function, text) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(function=function)
+        if function in RUNS:
+            _add_run_arguments(command)
+        if function is readme:
+            command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
+    options = parser.parse_args(arguments)
+    try:
+        options.function(options)
+    except SRGANError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as stopped:
+        print(stopped or "Stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _add_run_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--preset", default="quick", help=f"one of {', '.join(configuration.PRESETS)} (default: quick)")
+    command.add_argument(
+        "--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are (default: the project)"
+    )
+    command.add_argument("--dataset", metavar="samples|folder:PATH", help="other photos than the preset's")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                         help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip
+
+
+def _changes(options: argparse.Namespace) -> dict[str, str]:
+    """The settings that differ from the preset's."""
+    changes = {}
+    for change in options.changes:
+        name, equals, value = change.partition("=")
+        if not equals:
+            raise SRGANError(f"--set wants NAME=VALUE, not {change}.")
+        changes[name] = value
+    if options.dataset:
+        changes["dataset"] = options.dataset
+    if changes.get("dataset", "").startswith("folder:"):
+        changes["dataset"] = f"folder:{Path(changes['dataset'].removeprefix('folder:')).expanduser().resolve()}"
+    return changes
+
+
+def _open(options: argparse.Namespace) -> tuple[configuration.Config, Paths]:
+    config = configuration.preset(options.preset, **_changes(options))
+    return config, open_workdir(options.workdir, config.name)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Notebooks 01 to 05 in order, then the table."""
+    import json
+
+    from srgan import evaluation, notebooks
+
+    _, paths = _open(options)
+    changes = _changes(options)
+    parameters = {
+        "preset": options.preset,
+        "dataset": changes.pop("dataset", ""),
+        "workdir": str(paths.workdir),
+        "changes": changes,
+    }
+    notebooks.run(parameters, paths.output)
+    results = json.loads((paths.output / "results.json").read_text(encoding="utf-8"))
+    print(f"\n{evaluation.table(results)}\n\nPictures, curves and executed notebooks: {paths.output}")
+
+
+def prepare(options: argparse.Namespace) -> None:
+    from srgan import data
+
+    dataset = data.prepare(*_open(options))
+    for sentence in data.skipped(dataset):
+        print(f"skipped {sentence}")
+    print(f"{len(dataset.train)} photos to train on, {len(dataset.test)} held out: {dataset.folder}")
+
+
+def pretrain(options: argparse.Namespace) -> None:
+    _fit(options, "srresnet")
+
+
+def train(options: argparse.Namespace) -> None:
+    _fit(options, "srgan")
+
+
+def _fit(options: argparse.Namespace, stage: str) -> None:
+    from srgan import training
+    from srgan.progress import Progress
+
+    config, paths = _open(options)
+    training.fit(config, paths, stage, Progress())
+    print(f"Weights: {paths.weights(stage)}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    from srgan import evaluation
+
+    config, paths = _open(options)
+    print(evaluation.table(evaluation.evaluate(config, paths)))
+    for path in evaluation.write_comparisons(config, paths):
+        print(path)
+
+
+def stamp(options: argparse.Namespace) -> None:
+    from srgan import notebooks
+
+    print("\n".join(f"stamped {path}" for path in notebooks.stamp()) or "Nothing to stamp.")
+
+
+def readme(options: argparse.Namespace) -> None:
+    from srgan import face
+
+    print("\n".join(f"wrote {path}" for path in face.update(options.results)))
+
+
+COMMANDS = {
+    "run": (run, "run notebooks 01 to 05 in order, then print the table of results"),
+    "prepare": (prepare, "prepare the photos (notebook 01)"),
+    "pretrain": (pretrain, "train SRResNet, or go on with it (notebook 02)"),
+    "train": (train, "train the GAN, or go on with it (notebooks 03 and 04)"),
+    "evaluate": (evaluate, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
+    "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README"),
+    "readme": (readme, "write results and picture of a run into README"),
+}
+RUNS = (run, prepare, pretrain, train, evaluate)  # the commands that take a preset and a working directory
+
+if __name__ == "__main__":
+    sys.exit(main())

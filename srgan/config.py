@@ -1,0 +1,196 @@
+"""Every number of a run in one frozen dataclass, and the named presets.
+
+Read a field's comment for its unit and reason. A preset is a `Config` under a name; anything can be changed on
+top of it: `preset("quick", gan_steps=1000)`, or `--set gan_steps=1000` in the shell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from typing import Literal
+
+from srgan.errors import SRGANError
+
+SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
+
+STAGES = ("srresnet", "srgan")  # in order of training; also the names of weights, checkpoints and histories
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, whole: data, networks, losses, optimisation, bookkeeping. Raises SRGANError on impossible values."""
+
+    preset: str = "custom"
+    run: str = ""  # folder name under model/, loss/ and output/; empty: the preset's name
+    seed: int = 1  # of the weights, the split, the batches and the labels
+
+    # Data
+    dataset: str = "samples"  # "samples", or "folder:PATH" for every image under a folder
+    sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
+    hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
+    batch_size: int = 16  # paper §3.2
+    test_fraction: float = 0.1  # of a folder's photos, never trained on (the samples' split is fixed by name)
+
+    # Generator, paper §2.1.1
+    blocks: int = 16  # residual blocks
+    filters: int = 64
+    head_kernel: int = 9  # side of the first convolution
+    output_kernel: int = 9  # side of the last convolution
+    generator_norm: bool = True  # batch norm in the generator
+    generator_momentum: float = 0.99  # of its moving averages
+    upsampling: Literal["pixel_shuffle", "nearest", "espcn"] = (
+        "pixel_shuffle"  # "espcn": one shuffle by 4 after the last convolution
+    )
+    upsampling_activation: Literal["prelu", "leaky_relu"] = "prelu"
+    output_activation: Literal["linear", "tanh"] = "linear"
+    global_skip: bool = False  # add the bicubic upscaling of LR to the output: the network learns the difference only
+
+    # Discriminator, paper §2.1.1
+    discriminator_filters: int = 64  # of the first convolution; the last one has 8 times as many
+    discriminator_dense: int = 1024
+    discriminator_order: Literal["norm_first", "activation_first"] = "norm_first"  # conv-BN-LeakyReLU or conv-LeakyReLU-BN
+    discriminator_momentum: float = 0.99
+
+    # Losses, paper §2.2
+    pixel_loss: Literal["mse", "mae"] = "mse"  # of stage srresnet, and of stage srgan where content = "pixels"
+    content: str = "vgg19/block5_conv4"  # of stage srgan: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
+    content_scale: float = 1 / 12.75  # features are multiplied by it before the MSE; paper §3.2
+    adversarial_weight: float = 1e-3
+    total_variation_weight: float = 0.0
+    real_label: float = 1.0  # D's target for HR
+    fake_label: float = 0.0  # D's target for SR
+    generator_label: float = 1.0  # what G wants D to say of SR
+    label_noise: float = 0.0  # standard deviation of a normal distribution around each label
+
+    # Optimisation
+    pretrain_steps: int = 1_000_000  # horizon of stage srresnet
+    gan_steps: int = 200_000  # horizon of stage srgan
+    pretrain_learning_rate: float = 1e-4
+    gan_learning_rate: float = 1e-4
+    pretrain_schedule: Literal["constant", "cosine", "step"] = "constant"
+    gan_schedule: Literal["constant", "cosine", "step"] = "step"  # "step": a tenth from half of the horizon on; paper §3.2
+    warmup_steps: int = 0  # linear from 0 at the start of each stage
+    adam_beta1: float = 0.9
+    adam_epsilon: float = 1e-7
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+
+    # Bookkeeping
+    log_every: int = 50  # steps between two rows of the loss history
+    sample_every: int = 5_000  # steps between two sample strips LR | SR | HR
+    save_minutes: float = 5.0  # between two checkpoints: the most work that a dying session can lose
+    keep_checkpoints: int = 2  # the newest of each stage that stay on disk
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
+        self._require(self.hr_size % SCALE == 0, f"hr_size must be a multiple of {SCALE}, not {self.hr_size}")
+        self._require(0 < self.test_fraction < 1, f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
+        for name in ("head_kernel", "output_kernel"):
+            self._require(getattr(self, name) % 2 == 1, f"{name} must be odd, not {getattr(self, name)}")
+        network, _, layer = self.content.partition("/")
+        self._require(
+            self.content == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
+            f'content must be "pixels" or like "vgg19/block5_conv4", not "{self.content}"',
+        )
+        self._require(
+            self.dataset == "samples" or self.dataset.startswith("folder:"),
+            f'dataset must be "samples" or "folder:PATH", not "{self.dataset}"',
+        )
+        plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
+        self._require(plain, f'run must be a plain folder name, not "{self.run}"')
+        at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
+                        "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
+        not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "label_noise",
+                        "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight", "total_variation_weight")  # fmt: skip
+        for name in at_least_one:
+            self._require(getattr(self, name) >= 1, f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in not_negative:
+            self._require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
+
+    @staticmethod
+    def _require(condition: bool, sentence: str) -> None:
+        if not condition:
+            raise SRGANError(sentence + ".")
+
+    @property
+    def name(self) -> str:
+        """The run's folder name under model/, loss/ and output/."""
+        return self.run or self.preset
+
+    def horizon(self, stage: str) -> int:
+        """The step at which `stage` is done."""
+        return {"srresnet": self.pretrain_steps, "srgan": self.gan_steps}[stage]
+
+    def replace(self, **changes) -> Config:
+        """A copy with some fields changed. Raises SRGANError for a field that does not exist."""
+        known = {field.name for field in dataclasses.fields(self)}
+        for name in changes:
+            if name not in known:
+                raise SRGANError(f"There is no setting named {name}. The settings are: {', '.join(sorted(known))}.")
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+
+def _checked(field: dataclasses.Field, value):
+    """`value` in the field's own type ("12" for an int comes from a command line), or SRGANError."""
+    kind = _TYPES[field.name]
+    if typing.get_origin(kind) is Literal:
+        if value not in typing.get_args(kind):
+            raise SRGANError(f"{field.name} must be one of {', '.join(typing.get_args(kind))}, not {value!r}.")
+        return value
+    if kind is bool and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    accepted = {int: (int, str), float: (int, float, str), str: (str,), bool: (bool,)}[kind]
+    try:
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError
+        return kind(value)
+    except ValueError:
+        raise SRGANError(f"{field.name} must be {_KINDS[kind]}, not {value!r}.") from None
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_TYPES = typing.get_type_hints(Config)
+
+_PRESETS = {
+    # A few CPU minutes on the sample photos: a small network that works at LR size throughout, and pixel losses only,
+    # so that nothing is downloaded.
+    "quick": dict(
+        blocks=4,
+        filters=32,
+        head_kernel=3,
+        output_kernel=3,
+        generator_norm=False,
+        upsampling="espcn",
+        global_skip=True,
+        discriminator_filters=16,
+        discriminator_dense=128,
+        pixel_loss="mae",
+        content="pixels",
+        pretrain_steps=3000,
+        gan_steps=300,
+        pretrain_learning_rate=2e-3,
+        gan_learning_rate=1e-4,
+        pretrain_schedule="cosine",
+        gan_schedule="constant",
+        warmup_steps=50,
+        log_every=10,
+        sample_every=500,
+        save_minutes=1.0,
+    ),
+    # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
+    "paper": dict(dataset="folder:data/photos"),
+}
+
+PRESETS = tuple(_PRESETS)
+
+
+def preset(name: str, **changes) -> Config:
+    """The preset `name`, with `changes` on top. Raises SRGANError for an unknown preset or setting."""
+    if name not in _PRESETS:
+        raise SRGANError(f'There is no preset "{name}". Choose one of: {", ".join(PRESETS)}.')
+    return Config(preset=name, **_PRESETS[name]).replace(**changes)

@@ -1,0 +1,240 @@
+"""Photos -> packed LR/HR pairs on disk -> the batch of step s.
+
+A prepared data set is one folder under data/: `train.u8` and `test.u8` hold raw uint8 RGB pixels, for each photo HR
+and behind it LR; `manifest.json` says where each begins and which files were skipped, and why. The folder's name
+carries a hash of the settings and of the list of files, so that a change of either prepares anew beside the old.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from srgan import sources
+from srgan.config import SCALE, Config
+from srgan.errors import SRGANError
+from srgan.images import centre_crop, crop_to_scale, degrade, read_image
+from srgan.paths import Paths, write_json
+from srgan.sources import Photo
+
+FORMAT = 1
+SPLITS = ("train", "test")
+IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
+
+
+class Pack:
+    """The LR/HR pairs of one split, in memory or mapped from disk."""
+
+    def __init__(self, path: Path, index: list[dict]):
+        """Open the pack at `path`; raises SRGANError if its size is not what the index says."""
+        expected = sum(_pair_bytes(entry["height"], entry["width"]) for entry in index)
+        if not path.is_file() or path.stat().st_size != expected:
+            raise SRGANError(f"{path} is damaged or missing. Remove the folder {path.parent} and run notebook 01 again.")
+        self.index = index
+        self._pixels = np.fromfile(path, np.uint8) if expected <= IN_MEMORY else np.memmap(path, np.uint8, "r")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def names(self) -> list[str]:
+        return [entry["name"] for entry in self.index]
+
+    def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR (height / 4, width / 4, 3) and HR (height, width, 3) of photo `i`, uint8, without a copy."""
+        height, width, start = self.index[i]["height"], self.index[i]["width"], self.index[i]["offset"]
+        middle, end = start + height * width * 3, start + _pair_bytes(height, width)
+        hr = self._pixels[start:middle].reshape(height, width, 3)
+        lr = self._pixels[middle:end].reshape(height // SCALE, width // SCALE, 3)
+        return lr, hr
+
+
+class Dataset:
+    """A prepared data set: `train` and `test` packs, and the batch of any step."""
+
+    def __init__(self, folder: Path, config: Config):
+        self.folder = folder
+        self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        self.train = Pack(folder / "train.u8", self.manifest["train"])
+        self.test = Pack(folder / "test.u8", self.manifest["test"])
+        self._config = config
+        self._orders: dict[int, np.ndarray] = {}
+
+    @property
+    def key(self) -> str:
+        """The folder's name: it identifies settings and photos."""
+        return self.folder.name
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR (batch, hr_size / 4, hr_size / 4, 3) and HR (batch, hr_size, hr_size, 3), uint8.
+
+        A pure function of (seed, step). Each epoch goes through all photos in an order of its own.
+        """
+        size, count = self._config.hr_size, self._config.batch_size
+        lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
+        hr_batch = np.empty((count, size, size, 3), np.uint8)
+        rng = np.random.default_rng((self._config.seed, step))
+        for slot in range(count):
+            lr, hr = self.train.pair(self._photo(step * count + slot))
+            if self._config.sampling == "patches":
+                lr, hr = random_patch(lr, hr, size, rng)
+            lr_batch[slot], hr_batch[slot] = lr, hr
+        return lr_batch, hr_batch
+
+    def _photo(self, position: int) -> int:
+        """The photo at `position` in the endless sequence of shuffled epochs."""
+        epoch, place = divmod(position, len(self.train))
+        if epoch not in self._orders:
+            order = np.random.default_rng((self._config.seed, epoch, 0)).permutation(len(self.train))
+            self._orders = {kept: value for kept, value in self._orders.items() if kept == epoch - 1} | {epoch: order}
+        return int(self._orders[epoch][place])
+
+
+def random_patch(lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """An aligned pair of patches, HR of side `hr_size`, flipped and turned by chance."""
+    lr_size = hr_size // SCALE
+    top = int(rng.integers(lr.shape[0] - lr_size + 1))
+    left = int(rng.integers(lr.shape[1] - lr_size + 1))
+    flip, turns = int(rng.integers(2)), int(rng.integers(4))
+    lr = lr[top : top + lr_size, left : left + lr_size]
+    hr = hr[top * SCALE : top * SCALE + hr_size, left * SCALE : left * SCALE + hr_size]
+    if flip:
+        lr, hr = lr[:, ::-1], hr[:, ::-1]
+    return np.rot90(lr, turns), np.rot90(hr, turns)
+
+
+def prepare(config: Config, paths: Paths) -> Dataset:
+    """The data set of `config`, made if it is not there yet.
+
+    Where the photos are gone (a fresh machine) but a set prepared with the same settings lies in data/, that one is
+    used. Raises SRGANError if there is neither, or if fewer than two photos are usable.
+    """
+    try:
+        photos = sources.photos(config.dataset)
+    except SRGANError:
+        earlier = _prepared_earlier(config, paths.data)
+        if earlier is None:
+            raise
+        return Dataset(earlier, config)
+    folder = paths.data / _key(config, photos)
+    if not (folder / "manifest.json").is_file():
+        _write(config, photos, folder)
+    return Dataset(folder, config)
+
+
+def skipped(dataset: Dataset) -> Iterator[str]:
+    """One sentence for each file that the preparation left out."""
+    for entry in dataset.manifest["skipped"]:
+        yield f"{entry['name']}: {entry['reason']}"
+
+
+def _settings(config: Config) -> dict:
+    """All that decides what the prepared files hold, but for the photos themselves."""
+    fields = ("sampling", "hr_size", "test_fraction", "seed")
+    return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields}
+
+
+def _slug(dataset: str) -> str:
+    """The word "samples", or the last part of the folder's name in safe characters."""
+    name = Path(dataset.removeprefix("folder:")).expanduser().resolve().name if dataset.startswith("folder:") else dataset
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", name) or "folder"
+
+
+def _key(config: Config, photos: list[Photo]) -> str:
+    listing = [_settings(config), [(photo.name, photo.bytes) for photo in photos]]
+    return f"{_slug(config.dataset)}-{hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]}"
+
+
+def _prepared_earlier(config: Config, data: Path) -> Path | None:
+    """The newest prepared folder of the same name and settings."""
+    found = []
+    for manifest in data.glob(f"{_slug(config.dataset)}-*/manifest.json"):
+        if json.loads(manifest.read_text(encoding="utf-8"))["settings"] == _settings(config):
+            found.append(manifest.parent)
+    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def _write(config: Config, photos: list[Photo], folder: Path) -> None:
+    """Prepare into a partial folder beside `folder`, which takes its name only when it is whole."""
+    partial = folder.with_name(f".partial-{folder.name}")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        manifest = _pack(config, photos, partial)
+        write_json(partial / "manifest.json", manifest)
+        os.replace(partial, folder)
+    except OSError as error:
+        raise SRGANError(
+            f"The prepared photos could not be written to {folder} ({error.strerror or error}). "
+            "Free some space or choose another working directory, then run the same again."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
+    """Crop, degrade and append each photo to its split's file; returns the manifest."""
+    manifest = {"source": config.dataset, "settings": _settings(config), "train": [], "test": [], "skipped": []}
+    digests: dict[str, str] = {}
+    with open(folder / "train.u8", "wb") as train, open(folder / "test.u8", "wb") as test:
+        files = {"train": train, "test": test}
+        for photo, digest in _by_split(config, photos, manifest["skipped"]):
+            try:
+                if digest in digests:
+                    raise SRGANError(f"the same file as {digests[digest]}")
+                hr = _usable(read_image(photo.path), config)
+            except SRGANError as error:
+                reason = str(error).removeprefix(f"{photo.path}").lstrip(": ")
+                manifest["skipped"].append({"name": photo.name, "reason": reason})
+                continue
+            digests[digest] = photo.name
+            # The first usable photo goes to the test split, so that neither split of a small folder is empty.
+            split = photo.split or ("test" if not manifest["test"] else _side(config, digest))
+            entry = {"name": photo.name, "height": hr.shape[0], "width": hr.shape[1], "offset": files[split].tell()}
+            files[split].write(hr.tobytes() + degrade(hr).tobytes())
+            manifest[split].append(entry)
+        for file in files.values():
+            file.flush()
+            os.fsync(file.fileno())
+    if not manifest["train"] or not manifest["test"]:
+        reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in manifest["skipped"][:5])
+        raise SRGANError(
+            f"{config.dataset} has {len(photos)} image files, of which {len(manifest['train']) + len(manifest['test'])} "
+            f"can be used; at least two are needed, one to train on and one held out. Skipped: {reasons or 'none'}."
+        )
+    return manifest
+
+
+def _by_split(config: Config, photos: list[Photo], skipped: list[dict]) -> Iterator[tuple[Photo, str]]:
+    """The photos with their content's hash, in order of hash: the same for any file names, with a progress bar."""
+    hashed = []
+    for photo in photos:
+        try:
+            hashed.append((hashlib.sha256(photo.path.read_bytes() + b"%d" % config.seed).hexdigest(), photo))
+        except OSError as error:
+            skipped.append({"name": photo.name, "reason": f"cannot be read ({error.strerror})"})
+    hashed.sort(key=lambda pair: (pair[0], pair[1].name))
+    for digest, photo in tqdm(hashed, desc="preparing", unit="photo", disable=None):
+        yield photo, digest
+
+
+def _side(config: Config, digest: str) -> str:
+    """The split that a photo's content decides, so that adding photos never moves one from train to test."""
+    return "test" if int(digest[:8], 16) / 16**8 < config.test_fraction else "train"
+
+
+def _usable(hr: np.ndarray, config: Config) -> np.ndarray:
+    if min(hr.shape[:2]) < config.hr_size:
+        raise SRGANError(f"{hr.shape[1]}x{hr.shape[0]} pixels, smaller than the crop of {config.hr_size}")
+    return centre_crop(hr, config.hr_size) if config.sampling == "centre" else crop_to_scale(hr)
+
+
+def _pair_bytes(height: int, width: int) -> int:
+    return height * width * 3 + height // SCALE * (width // SCALE) * 3

@@ -1,0 +1,51 @@
+"""The losses of paper §2.2. Images are (B, H, W, 3) in [-1, 1]; every loss is a float32 scalar."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from srgan.config import Config
+
+
+def pixel_loss(config: Config, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """Mean squared or mean absolute difference of pixels."""
+    difference = hr - sr
+    return tf.reduce_mean(tf.square(difference) if config.pixel_loss == "mse" else tf.abs(difference))
+
+
+def content_loss(config: Config, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """The pixel loss, or the MSE of `features` where there are any; those of HR take no gradient."""
+    if features is None:
+        return pixel_loss(config, hr, sr)
+    return tf.reduce_mean(tf.square(tf.stop_gradient(features(hr)) - features(sr)))
+
+
+def adversarial_loss(sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """What the generator pays while D sees through it: -log D(G(LR)) where `labels` are 1."""
+    return cross_entropy(labels, sr_logits)
+
+
+def discriminator_loss(hr_logits: tf.Tensor, sr_logits: tf.Tensor, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+    """Binary cross-entropy on HR (labels `real`) plus that on SR (labels `fake`); 2 log 2 = 1.39 for a guessing D."""
+    return cross_entropy(real, hr_logits) + cross_entropy(fake, sr_logits)
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Mean binary cross-entropy of `logits` (B, 1) against `labels` (B, 1)."""
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+
+
+def total_variation(sr: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference of neighbouring pixels, down plus across."""
+    down = tf.reduce_mean(tf.abs(sr[:, 1:] - sr[:, :-1]))
+    across = tf.reduce_mean(tf.abs(sr[:, :, 1:] - sr[:, :, :-1]))
+    return down + across
+
+
+def labels(config: Config, value: float, step: tf.Tensor, stream: int) -> tf.Tensor:
+    """Labels (B, 1) around `value`, hard or with normal noise: a pure function of (seed, step, stream)."""
+    shape = (config.batch_size, 1)
+    if config.label_noise == 0:
+        return tf.fill(shape, value)
+    seed = tf.stack([tf.cast(step, tf.int32), tf.constant(3 * config.seed + stream, tf.int32)])
+    return tf.random.stateless_normal(shape, seed, value, config.label_noise)

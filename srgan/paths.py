@@ -1,0 +1,95 @@
+"""Where a run reads and writes, and how a file is written so that no half of it is ever seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.errors import SRGANError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of the run `run` in the working directory `workdir`."""
+
+    workdir: Path
+    run: str
+
+    @property
+    def data(self) -> Path:
+        """Prepared data sets, shared by all runs."""
+        return self.workdir / "data"
+
+    @property
+    def model(self) -> Path:
+        """Weights, with their cards."""
+        return self.workdir / "model" / self.run
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.model / "checkpoints"
+
+    @property
+    def output(self) -> Path:
+        """Pictures, tables and executed notebooks."""
+        return self.workdir / "output" / self.run
+
+    def weights(self, stage: str) -> Path:
+        return self.model / f"{stage}.weights.h5"
+
+    def history(self, stage: str) -> Path:
+        return self.workdir / "loss" / self.run / f"{stage}.csv"
+
+    def sample(self, stage: str, step: int) -> Path:
+        return self.output / "samples" / f"{stage}_step_{step:07d}.png"
+
+
+def open_workdir(workdir: str | os.PathLike, run: str) -> Paths:
+    """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot."""
+    workdir = Path(workdir).expanduser().resolve()
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir) as probe:
+            probe.write(b"\0" * 4096)
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        raise SRGANError(
+            f"The working directory {workdir} cannot be written to ({error.strerror}). "
+            "Free some space or choose another one (workdir in a notebook, --workdir in the shell)."
+        ) from error
+    return Paths(workdir, run)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write(temporary)` make a file beside `path`, flush it to disk, then move it into place in one step.
+
+    The temporary name keeps the suffixes of `path`, which some writers look at. Raises SRGANError with the
+    system's reason (disk full, read-only, ...) if anything fails; what lay at `path` before is then untouched.
+    """
+    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SRGANError(
+            f"{path} could not be written ({error.strerror or error}). What was there before is untouched. "
+            "Free some space or choose another working directory, then run the same again."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """`content` as readable JSON at `path`, atomically."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

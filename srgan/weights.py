@@ -1,0 +1,55 @@
+"""Weights: what inference needs of a trained generator, in Keras's .weights.h5 with a JSON card beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import keras
+
+from srgan import models, precision
+from srgan.config import Config
+from srgan.errors import SRGANError
+from srgan.paths import write_atomically, write_json
+
+NETWORK_FIELDS = ("blocks", "filters", "head_kernel", "output_kernel", "generator_norm", "generator_momentum", "upsampling",
+                  "upsampling_activation", "output_activation", "global_skip")  # fmt: skip
+
+
+def card_path(weights: Path) -> Path:
+    """The card of `NAME.weights.h5` is `NAME.json`."""
+    return weights.with_name(weights.name.removesuffix(".weights.h5") + ".json")
+
+
+def save(path: Path, generator: keras.Model, config: Config, about: dict) -> None:
+    """Write the weights, then their card: network, sha256, and `about` (stage, step, ...)."""
+    write_atomically(path, generator.save_weights)
+    network = {name: getattr(config, name) for name in NETWORK_FIELDS}
+    write_json(card_path(path), about | {"network": network, "sha256": sha256(path)})
+
+
+def card(path: Path) -> dict:
+    """The card of the weights at `path`. Raises SRGANError if either is missing or they do not belong together."""
+    try:
+        content = json.loads(card_path(path).read_text(encoding="utf-8"))
+        if content["sha256"] != sha256(path):
+            raise SRGANError(f"{path} is damaged: its sha256 is not the one in {card_path(path).name}. Train again or restore it.")
+        return content
+    except FileNotFoundError as error:
+        raise SRGANError(f"There are no weights at {path}: {error.filename} is missing.") from error
+    except (ValueError, KeyError) as error:
+        raise SRGANError(f"{card_path(path)} is not a card of weights ({error}).") from error
+
+
+def load(path: Path) -> keras.Model:
+    """The generator of the weights at `path`, built in float32 from their card."""
+    content = card(path)
+    with precision.policy("float32"):
+        generator = models.generator(Config(**content["network"]))
+    generator.load_weights(path)
+    return generator
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,248 @@
+"""What every notebook leans on: session set-up, pictures in the output cell, and the training dashboard.
+
+First call in each notebook: `config, paths = utils.start(...)`. Everything that trains or measures is in `srgan/`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import io
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow loads: its start-up notices help nobody
+
+import keras
+import numpy as np
+import tensorflow as tf
+from IPython.display import Code, Image, Markdown, display
+from matplotlib.figure import Figure
+from PIL import Image as PillowImage
+
+import srgan
+from srgan import config as configuration
+from srgan import evaluation, history, machine, precision
+from srgan.config import Config
+from srgan.data import Pack
+from srgan.errors import SRGANError
+from srgan.paths import PROJECT, Paths, open_workdir, write_atomically
+from srgan.progress import Progress
+
+DRIVE = Path(os.environ.get("SRGAN_DRIVE", "/content/drive"))  # where Colab mounts Google Drive
+SECONDS_BETWEEN_DRAWINGS = 5.0
+
+INK, BLUE, ORANGE, GREEN, RED = "#333333", "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
+
+
+# Session ------------------------------------------------------------------------------------------------------------
+
+
+def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> tuple[Config, Paths]:
+    """The settings and folders of this run; prints what was found and where the run stands.
+
+    `workdir`: where data/ model/ output/ loss/ are; empty: in Colab a folder on Drive (asks for access once) unless
+    `use_drive` is off, elsewhere the project. `changes`: any setting of srgan/config.py; a relative "folder:PATH"
+    counts from the project. Raises SRGANError for an unknown preset or setting, or a folder that cannot be written.
+    """
+    if changes.get("dataset", "").startswith("folder:"):
+        folder = Path(changes["dataset"].removeprefix("folder:")).expanduser()
+        changes["dataset"] = f"folder:{(PROJECT / folder).resolve()}"
+    changes = {name: value for name, value in changes.items() if (name, value) != ("dataset", "")}
+    config = configuration.preset(preset, **changes)
+    paths = open_workdir(workdir or _default_workdir(use_drive), config.name)
+    print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {sys.version.split()[0]}")
+    print(f"Computing on {machine.describe()}, in {precision.resolve(config.precision)}")
+    if preset != "quick" and not tf.config.list_physical_devices("GPU"):
+        hint = " (Colab: Runtime > Change runtime type > T4 GPU)" if in_colab() else ""
+        print(f'There is no GPU here, and the preset "{preset}" would take weeks without one{hint}.')
+    print(f"Run {config.name} on {config.dataset}, in {paths.workdir}")
+    print(evaluation.standing(config, paths))
+    return config, paths
+
+
+def in_colab() -> bool:
+    """Whether this is Google Colab."""
+    return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
+
+
+def _default_workdir(use_drive: bool) -> Path:
+    if not in_colab():
+        return PROJECT
+    if not use_drive:
+        print("Drive is off: everything made here vanishes with this machine.")
+        return PROJECT
+    from google.colab import drive
+
+    drive.mount(str(DRIVE))
+    if not (DRIVE / "MyDrive").is_dir():
+        raise SRGANError("Google Drive was not mounted. Run the cell again and allow access, or set use_drive = False.")
+    return DRIVE / "MyDrive" / "srgan"
+
+
+def headless() -> bool:
+    """Whether a command executes this notebook, with nobody looking on: then lines are printed instead of a live bar."""
+    return bool(os.environ.get("SRGAN_HEADLESS"))
+
+
+# Showing ------------------------------------------------------------------------------------------------------------
+
+
+def show_source(*definitions) -> None:
+    """The real definitions, as they stand in the library."""
+    for definition in definitions:
+        display(Code(inspect.getsource(definition), language="python"))
+
+
+def show(picture) -> None:
+    """A PIL image, a matplotlib figure, or the PNG at a path, inline."""
+    display(_inline(picture))
+
+
+def show_table(rows: list[dict]) -> None:
+    """Rows with the same keys, as a table."""
+    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
+    display(Markdown("\n".join(lines)))
+
+
+def show_markdown(text: str) -> None:
+    display(Markdown(text))
+
+
+def _inline(picture) -> Image:
+    if isinstance(picture, (str, Path)):
+        return Image(filename=str(picture))
+    buffer = io.BytesIO()
+    if isinstance(picture, Figure):
+        picture.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
+    else:
+        picture.save(buffer, format="png")
+    return Image(data=buffer.getvalue())
+
+
+def show_photos(pack: Pack, title: str, limit: int = 32) -> None:
+    """The names and thumbnails of the photos in `pack`, the first `limit` of them."""
+    names = pack.names()
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    print(f"{title}, {len(names)} photos: {', '.join(names[:limit])}{more}")
+    show(contact_sheet([pack.pair(i)[1] for i in range(min(limit, len(pack)))]))
+
+
+def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -> PillowImage.Image:
+    """Thumbnails of (height, width, 3) uint8 images, in rows."""
+    rows = -(-len(photos) // columns)
+    sheet = PillowImage.new("RGB", (min(columns, len(photos)) * (side + 4), rows * (side + 4)), "white")
+    for i, photo in enumerate(photos):
+        thumbnail = PillowImage.fromarray(photo)
+        thumbnail.thumbnail((side, side))
+        sheet.paste(thumbnail, (i % columns * (side + 4), i // columns * (side + 4)))
+    return sheet
+
+
+# Curves -------------------------------------------------------------------------------------------------------------
+
+
+def plot_losses(rows: list[dict], window: tuple[int, int] | None = None) -> Figure:
+    """The losses of one stage over all steps and, zoomed, between the steps of `window` (default: the last half).
+
+    The content loss of the first steps hides all that comes after it; hence the second panel with its own scale.
+    """
+    last = int(rows[-1]["step"])
+    first, end = window or (last // 2, last)
+    zoomed = [row for row in rows if first <= row["step"] <= end]
+    figure = Figure(figsize=(11, 3.4))
+    whole, detail = figure.subplots(1, 2)
+    _draw_losses(whole, rows)
+    _draw_losses(detail, zoomed)
+    whole.set_title("all steps", color=INK)
+    detail.set_title(f"steps {first:,} to {end:,}", color=INK)
+    return figure
+
+
+def plot_progress(rows: list[dict]) -> Figure:
+    """The dashboard's figure: losses over all steps; beside them D's opinions (GAN) or the learning rate (SRResNet)."""
+    figure = Figure(figsize=(11, 3.4))
+    left, right = figure.subplots(1, 2)
+    _draw_losses(left, rows)
+    steps = [row["step"] for row in rows]
+    if "d_hr" in rows[0]:
+        right.plot(steps, [row["d_hr"] for row in rows], color=GREEN, label="D(HR)")
+        right.plot(steps, [row["d_sr"] for row in rows], color=RED, label="D(SR)")
+        right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":", label="D cannot tell")
+        right.set(xlabel="step", ylim=(0, 1))
+    else:
+        right.plot(steps, [row["learning_rate"] for row in rows], color=INK, label="learning rate")
+        right.set(xlabel="step")
+    right.legend(frameon=False)
+    right.grid(alpha=0.3)
+    return figure
+
+
+def _draw_losses(axes, rows: list[dict]) -> None:
+    steps = np.array([row["step"] for row in rows])
+    for name, color in (("loss", BLUE), ("perceptual", BLUE), ("content", ORANGE), ("discriminator", GREEN)):
+        if rows and name in rows[0]:
+            values = np.array([row[name] for row in rows])
+            axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
+            axes.plot(steps, _smooth(values), color=color, label={"loss": "pixel loss"}.get(name, f"{name} loss"))
+    axes.set(xlabel="step", yscale="log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False)
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """A running mean over about a thirtieth of the rows, shorter at both ends."""
+    width = max(len(values) // 30, 1)
+    sums = np.convolve(values, np.ones(width), "same")
+    return sums / np.convolve(np.ones(len(values)), np.ones(width), "same")
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write `figure` as PNG, atomically."""
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight"))
+
+
+class Dashboard(Progress):
+    """Training as a notebook shows it: one bar, one figure that redraws in place, and the newest sample strip."""
+
+    def __init__(self, paths: Paths):
+        self._paths = paths
+
+    def start(self, stage: str, step: int, horizon: int, batch_size: int) -> None:
+        super().start(stage, step, horizon, batch_size)
+        self._sample, self._drawn = None, time.monotonic()
+        self._figure = self._strip = None
+
+    def row(self, row: dict) -> None:
+        super().row(row)
+        if not headless() and time.monotonic() - self._drawn > SECONDS_BETWEEN_DRAWINGS:
+            self._draw()
+
+    def sample(self, path: Path) -> None:
+        self._sample = path
+
+    def close(self) -> None:
+        super().close()
+        self._draw()
+
+    def has_bar(self) -> bool:
+        return not headless()
+
+    def _draw(self) -> None:
+        rows = history.read(self._paths.history(self.stage))
+        if rows:
+            self._figure = _redraw(self._figure, plot_progress(rows))
+        if self._sample:
+            self._strip = _redraw(self._strip, self._sample)
+        self._drawn = time.monotonic()
+
+
+def _redraw(handle, picture):
+    """Show `picture` where `handle` shows its own, or for the first time; returns the handle."""
+    if handle is None:
+        return display(_inline(picture), display_id=True)
+    handle.update(_inline(picture))
+    return handle
