@@ -13,7 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow loads: its start-up notices help nobody
+from srgan import quiet
+
+quiet.load_tensorflow()
 
 import keras
 import numpy as np
@@ -145,51 +147,56 @@ def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -
 # Curves -------------------------------------------------------------------------------------------------------------
 
 
-def plot_losses(rows: list[dict], window: tuple[int, int] | None = None) -> Figure:
+def plot_losses(rows: list[dict], window: tuple[int, int] | None = None, adversarial_weight: float = 1e-3) -> Figure:
     """The losses of one stage over all steps and, zoomed, between the steps of `window` (default: the last half).
 
     The content loss of the first steps hides all that comes after it; hence the second panel with its own scale.
     """
     last = int(rows[-1]["step"])
     first, end = window or (last // 2, last)
-    zoomed = [row for row in rows if first <= row["step"] <= end]
-    figure = Figure(figsize=(11, 3.4))
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
     whole, detail = figure.subplots(1, 2)
-    _draw_losses(whole, rows)
-    _draw_losses(detail, zoomed)
-    whole.set_title("all steps", color=INK)
-    detail.set_title(f"steps {first:,} to {end:,}", color=INK)
+    _draw_losses(whole, rows, adversarial_weight)
+    _draw_losses(detail, [row for row in rows if first <= row["step"] <= end])
+    whole.set(title="all steps", yscale="log")
+    detail.set(title=f"steps {first:,} to {end:,}")
     return figure
 
 
 def plot_progress(rows: list[dict]) -> Figure:
     """The dashboard's figure: losses over all steps; beside them D's opinions (GAN) or the learning rate (SRResNet)."""
-    figure = Figure(figsize=(11, 3.4))
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_losses(left, rows)
+    left.set(yscale="log")
     steps = [row["step"] for row in rows]
     if "d_hr" in rows[0]:
         right.plot(steps, [row["d_hr"] for row in rows], color=GREEN, label="D(HR)")
         right.plot(steps, [row["d_sr"] for row in rows], color=RED, label="D(SR)")
         right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":", label="D cannot tell")
-        right.set(xlabel="step", ylim=(0, 1))
+        right.set(ylim=(0, 1))
     else:
         right.plot(steps, [row["learning_rate"] for row in rows], color=INK, label="learning rate")
-        right.set(xlabel="step")
+    right.set(xlabel="step")
     right.legend(frameon=False)
     right.grid(alpha=0.3)
     return figure
 
 
-def _draw_losses(axes, rows: list[dict]) -> None:
+def _draw_losses(axes, rows: list[dict], adversarial_weight: float | None = None) -> None:
+    """The pixel loss, or perceptual and content loss and, where a weight is given, its product with the adversarial one."""
     steps = np.array([row["step"] for row in rows])
-    for name, color in (("loss", BLUE), ("perceptual", BLUE), ("content", ORANGE), ("discriminator", GREEN)):
+    curves = {name: (f"{name} loss", color, 1.0) for name, color in (("perceptual", BLUE), ("content", ORANGE))}
+    curves["loss"] = ("pixel loss", BLUE, 1.0)
+    if adversarial_weight:
+        curves["adversarial"] = (f"{adversarial_weight:g} x adversarial loss", RED, adversarial_weight)
+    for name, (label, color, factor) in curves.items():
         if rows and name in rows[0]:
-            values = np.array([row[name] for row in rows])
+            values = factor * np.array([row[name] for row in rows])
             axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-            axes.plot(steps, _smooth(values), color=color, label={"loss": "pixel loss"}.get(name, f"{name} loss"))
-    axes.set(xlabel="step", yscale="log")
-    axes.grid(alpha=0.3, which="both")
+            axes.plot(steps, _smooth(values), color=color, label=label)
+    axes.set(xlabel="step")
+    axes.grid(alpha=0.3)
     axes.legend(frameon=False)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow loads: its start-up notices help nobody
-
 from srgan import config as configuration
+from srgan import quiet
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, Paths, open_workdir
 
@@ -27,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
     options = parser.parse_args(arguments)
     try:
+        if options.function in RUNS:
+            quiet.load_tensorflow()
         options.function(options)
     except SRGANError as error:
         print(f"Error: {error}", file=sys.stderr)

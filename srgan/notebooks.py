@@ -121,7 +121,7 @@ def stamped(name: str, text: str) -> str:
 
 def _stamp_badge(line: str) -> str:
     for name in SERIES:
-        start, end = line.find("[![Open in Colab]"), line.find(f"/{name}.ipynb)")
+        start, end = line.find("[![Open in Colab]"), line.rfind(f"/{name}.ipynb)")
         if 0 <= start < end:
             return line[:start] + badge(name) + line[end + len(f"/{name}.ipynb)") :]
     return line

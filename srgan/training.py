@@ -11,6 +11,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -41,7 +42,9 @@ class State:
 
     def __init__(self, config: Config, stage: str):
         keras.utils.set_random_seed(config.seed)
-        self.stage, self.step, self.seconds = stage, 0, 0.0
+        self.stage, self.step = stage, 0
+        self.seconds = 0.0  # of training so far
+        self.window: list[dict] = []  # the losses of each step since the last row of the history
         with precision.policy(precision.resolve(config.precision)):
             self.generator = models.generator(config)
             self.discriminator = models.discriminator(config) if stage == "srgan" else None
@@ -66,6 +69,7 @@ class State:
         for name, variable in variables.items():
             variable.assign(checkpoint.arrays[name])
         self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
+        self.window = checkpoint.about["window"]
 
 
 def pretrain_step(config: Config, state: State, _features: Features | None = None) -> Step:
@@ -200,47 +204,52 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, stop:
     stage, horizon = state.stage, config.horizon(state.stage)
     step = compile_step(config, state)
     history = History(paths.history(stage), COLUMNS[stage], state.step)
-    window: list[dict[str, tf.Tensor]] = []  # the losses since the last row
-    opened = last_save = time.monotonic()
+    clock = last_save = time.monotonic()
+    timed = 0  # steps since `clock` was read
     while state.step < horizon and not stop:
         rate = learning_rate(config, stage, state.step)
         for optimizer in (state.g_optimizer, state.d_optimizer):
             if optimizer is not None:
                 optimizer.learning_rate = rate
         lr, hr = dataset.batch(state.step)
-        window.append(step(tf.constant(state.step, tf.int64), tf.constant(lr), tf.constant(hr)))
+        state.window.append(step(tf.constant(state.step, tf.int64), tf.constant(lr), tf.constant(hr)))
         state.step += 1
+        timed += 1
 
         at_end = state.step == horizon or bool(stop)
-        due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
-        if state.step % config.log_every == 0 or due:
-            row = _mean(window, state, progress)
-            state.seconds += time.monotonic() - opened
-            row |= {"learning_rate": rate, "images_per_second": len(window) * config.batch_size / (time.monotonic() - opened)}
-            history.append({"step": state.step} | row)
-            progress.row({"step": state.step} | row)
-            window, opened = [], time.monotonic()
-        if state.step % config.sample_every == 0 or state.step == horizon:
+        save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
+        if save_is_due or state.step % config.log_every == 0:
+            means = mean_losses(state)
+            elapsed, clock = time.monotonic() - clock, time.monotonic()
+            state.seconds += elapsed
+            speed, timed = timed * config.batch_size / elapsed, 0
+        if state.step == horizon or state.step % config.log_every == 0:
+            row = {"step": state.step} | means | {"learning_rate": rate, "images_per_second": speed}
+            history.append(row)
+            progress.row(row)
+            state.window = []
+        if state.step == horizon or state.step % config.sample_every == 0:
             write_sample(paths.sample(stage, state.step), state.generator, dataset)
             progress.sample(paths.sample(stage, state.step))
-        if due:
+        if save_is_due:
             progress.saved(save(config, paths, state, dataset))
             last_save = time.monotonic()
 
 
-def _mean(window: list[dict[str, tf.Tensor]], state: State, progress: Progress) -> dict[str, float]:
-    """The window's mean losses. Raises SRGANError if one is not finite."""
-    row = {name: float(np.mean([float(losses[name]) for losses in window])) for name in window[0]}
-    broken = [name for name, value in row.items() if not math.isfinite(value)]
-    if broken:
-        raise SRGANError(
-            f"The {broken[0]} loss became {row[broken[0]]} between steps {state.step - len(window)} and {state.step}. "
-            "Nothing of it was saved: the last checkpoint is good. Lower the learning rate and run the same again."
-        )
-    return row
+def mean_losses(state: State) -> dict[str, float]:
+    """The mean losses since the last row of the history. Raises SRGANError if one is not finite."""
+    state.window = [{name: float(value) for name, value in step.items()} for step in state.window]
+    means = {name: float(np.mean([step[name] for step in state.window])) for name in state.window[0]}
+    for name, value in means.items():
+        if not math.isfinite(value):
+            raise SRGANError(
+                f"The {name} loss became {value} between steps {state.step - len(state.window)} and {state.step}. "
+                "Nothing of it was saved: the last checkpoint is good. Lower the learning rate and run the same again."
+            )
+    return means
 
 
-def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> tuple:
+def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> Path:
     """Write checkpoint and weights of `state`; returns the checkpoint's path."""
     about = {
         "stage": state.stage,
@@ -249,8 +258,13 @@ def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> t
         "saved": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": machine.commit(),
     }
+    everything = about | {
+        "window": state.window,
+        "config": config.to_dict(),
+        "data": dataset.key,
+        "versions": machine.versions(),
+    }
     arrays = {name: variable.numpy() for name, variable in state.variables().items()}
-    everything = about | {"config": config.to_dict(), "data": dataset.key, "versions": machine.versions()}
     path = checkpoints.save(paths.checkpoints, arrays, everything, config.keep_checkpoints)
     weights.save(paths.weights(state.stage), state.generator, config, about | {"preset": config.preset})
     return path
