@@ -29,9 +29,14 @@ def execute(name: str, parameters: dict, executed: Path) -> None:
     """
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     inject(notebook, parameters)
-    client = _EchoingClient(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}})
+    client = _EchoingClient(
+        notebook,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    )
     client.on_cell_start = client.interrupt_on_ctrl_c
-    client.create_kernel_manager().transport = "ipc" if os.name == "posix" else "tcp"  # files, not open ports
     try:
         client.execute(env=os.environ | {"SRGAN_HEADLESS": "1"})
     except CellExecutionError as error:
