@@ -1,0 +1,65 @@
+"""README's results come from a run's files."""
+
+import json
+
+import numpy as np
+import pytest
+
+from srgan import face, images
+from srgan.errors import SRGANError
+
+RESULTS = {
+    "sets": {
+        "held-out": {
+            "bicubic": {"psnr_y": 29.376, "ssim_y": 0.78554, "images": 2},
+            "srresnet": {"psnr_y": 30.421, "ssim_y": 0.81934, "images": 2},
+        }
+    },
+    "preset": "quick",
+    "commit": "abc123",
+    "machine": "2 cores, some processor",
+    "seconds": 305,
+    "steps": {"srresnet": 3000, "srgan": 300},
+    "versions": {"tensorflow": "2.21.0"},
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text(f"above\n{face.BEGIN}\nold numbers\n{face.END}\nbelow\n")
+    monkeypatch.setattr(face, "PROJECT", tmp_path)
+    monkeypatch.setattr(face, "PICTURE", tmp_path / "docs" / "comparison.png")
+    run = tmp_path / "output" / "quick"
+    images.save_png(run / "comparisons" / "held-out_chelsea.png", np.full((60, 90, 3), 200, np.uint8))
+    (run / "results.json").write_text(json.dumps(RESULTS))
+    return tmp_path
+
+
+def test_table_and_picture_replace_the_old_ones_and_the_rest_stays(project):
+    face.update(project / "output" / "quick" / "results.json")
+    text = (project / "README.md").read_text()
+    assert text.startswith(f"above\n{face.BEGIN}\n") and text.endswith(f"{face.END}\nbelow\n")
+    assert "old numbers" not in text
+    assert "| held-out (2) | SRResNet | **30.42** | **0.8193** |" in text
+    assert "3,000 + 300 steps (SRResNet + GAN) trained in 5:05 minutes on 2 cores, some processor, commit `abc123`" in text
+    assert images.read_image(project / "docs" / "comparison.png").shape == (40, 60, 3)
+
+
+def test_writing_twice_changes_nothing(project):
+    face.update(project / "output" / "quick" / "results.json")
+    once = (project / "README.md").read_text()
+    face.update(project / "output" / "quick" / "results.json")
+    assert (project / "README.md").read_text() == once
+
+
+def test_a_readme_without_markers_is_refused_and_untouched(project):
+    (project / "README.md").write_text("mine")
+    with pytest.raises(SRGANError, match="has no lines"):
+        face.update(project / "output" / "quick" / "results.json")
+    assert (project / "README.md").read_text() == "mine"
+
+
+def test_the_committed_readme_has_the_markers_and_its_picture():
+    text = (face.PROJECT / "README.md").read_text(encoding="utf-8")
+    assert text.count(face.BEGIN) == text.count(face.END) == 1
+    assert face.PICTURE.is_file()

@@ -1,0 +1,71 @@
+"""The shell's doors: what they print, what they leave, and how they fail."""
+
+import json
+
+import pytest
+
+from srgan.__main__ import main
+from srgan.paths import PROJECT
+
+TINY = ["--set", "pretrain_steps=4", "--set", "gan_steps=2", "--set", "hr_size=48", "--set", "discriminator_filters=4",
+        "--set", "log_every=2"]  # fmt: skip
+
+
+def test_prepare_pretrain_train_evaluate_lead_to_a_table(tmp_path, capsys):
+    workdir = ["--workdir", str(tmp_path)]
+    assert main(["prepare", *workdir, *TINY]) == 0
+    assert "14 photos to train on, 2 held out" in capsys.readouterr().out
+    assert main(["pretrain", *workdir, *TINY]) == 0
+    assert main(["train", *workdir, *TINY]) == 0
+    capsys.readouterr()
+    assert main(["evaluate", *workdir, *TINY]) == 0
+    printed = capsys.readouterr().out
+    results = json.loads((tmp_path / "output" / "quick" / "results.json").read_text())
+    for method, values in results["sets"]["held-out"].items():
+        assert method.lower() in printed.lower() and f"{values['psnr_y']:.2f}" in printed
+    assert (tmp_path / "output" / "quick" / "comparisons" / "held-out_coffee.png").is_file()
+
+    # Again, with a later horizon: it goes on, and says from where.
+    assert main(["train", *workdir, *TINY, "--set", "gan_steps=4"]) == 0
+    assert "Going on from srgan-00000002.npz" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["prepare", "--preset", "quik"], 'There is no preset "quik". Choose one of: quick'),
+        (["prepare", "--set", "stepz=3"], "There is no setting named stepz"),
+        (["prepare", "--set", "blocks"], "--set wants NAME=VALUE, not blocks"),
+        (["prepare", "--set", "blocks=many"], "blocks must be a whole number, not 'many'"),
+        (["prepare", "--dataset", "folder:nowhere"], "There is no folder"),
+        (["prepare", "--dataset", "imagenet"], 'dataset must be "samples" or "folder:PATH"'),
+        (["train"], "run notebook 02 first"),
+        (["evaluate"], "run notebook 02 first"),
+    ],
+)
+def test_a_mistake_is_told_in_words_and_leaves_nothing(tmp_path, capsys, arguments, words):
+    assert main([*arguments, "--workdir", str(tmp_path)]) == 1
+    complaint = capsys.readouterr().err
+    assert words in complaint and complaint.startswith("Error: ") and "Traceback" not in complaint
+    assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_working_directory_that_is_a_file_is_told_in_words(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["prepare", "--workdir", str(tmp_path / "file")]) == 1
+    assert f"The working directory {tmp_path / 'file'} cannot be written to" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_relative_folder_counts_from_where_the_shell_stands(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    assert main(["prepare", "--dataset", "folder:photos", "--workdir", str(tmp_path)]) == 1
+    assert f"The folder {tmp_path / 'photos'} holds no image" in capsys.readouterr().err
+
+
+def test_readme_without_results_says_what_to_run(tmp_path, capsys):
+    before = (PROJECT / "README.md").read_bytes()
+    assert main(["readme", "--results", str(tmp_path / "none.json")]) == 1
+    assert "make run first" in capsys.readouterr().err
+    assert (PROJECT / "README.md").read_bytes() == before
