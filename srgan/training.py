@@ -56,18 +56,22 @@ class State:
         found = {}
         for name, part in (("generator", self.generator), ("discriminator", self.discriminator),
                            ("g_optimizer", self.g_optimizer), ("d_optimizer", self.d_optimizer)):  # fmt: skip
+            if isinstance(part, keras.optimizers.LossScaleOptimizer):
+                found |= {f"{name}_{variable.name}": variable for variable in (part.step_counter, part.dynamic_scale)}
+                part = part.inner_optimizer
             if part is not None:
                 found |= {f"{name}/{variable.path}": variable for variable in part.variables}
         return found
 
     def load(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """Become what was saved. Raises SRGANError if the checkpoint is of other networks."""
-        variables = self.variables()
-        missing = [n for n, v in variables.items() if n not in checkpoint.arrays or checkpoint.arrays[n].shape != v.shape]
-        if missing:
-            raise SRGANError(f"{checkpoint.path} does not fit this version's networks: {missing[0]} differs or is missing.")
-        for name, variable in variables.items():
-            variable.assign(checkpoint.arrays[name])
+        """Become what was saved, on whatever hardware. Raises SRGANError if the checkpoint is of other networks."""
+        for name, variable in self.variables().items():
+            array = checkpoint.arrays.get(name)
+            if array is None and name.endswith(("_step_counter", "_dynamic_scale")):
+                continue  # saved by a machine that needs no loss scale: it begins anew
+            if array is None or array.shape != variable.shape:
+                raise SRGANError(f"{checkpoint.path} does not fit this version's networks: {name} differs or is missing.")
+            variable.assign(array)
         self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
         self.window = checkpoint.about["window"]
 
