@@ -26,7 +26,7 @@ from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import evaluation, history, machine, precision
+from srgan import history, machine, precision, training
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
@@ -61,7 +61,7 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
         hint = " (Colab: Runtime > Change runtime type > T4 GPU)" if in_colab() else ""
         print(f'There is no GPU here, and the preset "{preset}" would take weeks without one{hint}.')
     print(f"Run {config.name} on {config.dataset}, in {paths.workdir}")
-    print(evaluation.standing(config, paths))
+    print(training.standing(config, paths))
     return config, paths
 
 

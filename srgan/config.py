@@ -15,7 +15,7 @@ from srgan.errors import SRGANError
 
 SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
 
-STAGES = ("srresnet", "srgan")  # in order of training; also the names of weights, checkpoints and histories
+STAGES = {"srresnet": "SRResNet", "srgan": "SRGAN"}  # in order of training: name of files -> name shown
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from srgan import checkpoints, data, images, machine, metrics, upscale, weights
+from srgan import data, images, machine, metrics, upscale, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths, write_json
 
-METHODS = {"nearest": "nearest", "bicubic": "bicubic", "srresnet": "SRResNet", "srgan": "SRGAN"}  # key -> name shown
+METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
 BENCHMARKS = ("Set5", "Set14", "BSD100")
 
@@ -142,7 +142,8 @@ def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Pa
     written = []
     for set_name, source in sources.items():
         for name, lr, hr in itertools.islice(source, per_set):
-            path = paths.output / "comparisons" / f"{set_name}_{Path(name).stem}.png"
+            plain = "_".join(Path(name).with_suffix("").parts)  # subfolders too: names repeat between them
+            path = paths.output / "comparisons" / f"{set_name}_{plain}.png"
             images.save_png(path, comparison(lr, hr, methods, most_detailed(hr)))
             written.append(path)
     return written
@@ -173,17 +174,3 @@ def most_detailed(hr: np.ndarray, side: int = 96) -> tuple[int, int, int]:
         itertools.product(rows, columns), key=lambda place: y[place[0] : place[0] + side, place[1] : place[1] + side].var()
     )
     return top, left, side
-
-
-def standing(config: Config, paths: Paths) -> str:
-    """Where the run stands, in one sentence, from its checkpoints."""
-    parts = []
-    for stage in STAGES:
-        newest = next(checkpoints.about(paths.checkpoints, stage), None)
-        if newest is None:
-            parts.append(f"{METHODS[stage]} not begun")
-        elif newest["step"] >= config.horizon(stage):
-            parts.append(f"{METHODS[stage]} done at step {newest['step']:,}")
-        else:
-            parts.append(f"{METHODS[stage]} at step {newest['step']:,} of {config.horizon(stage):,}, saved {newest['saved']}")
-    return "; ".join(parts) + "."

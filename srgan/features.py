@@ -35,7 +35,7 @@ def truncate(network: keras.Model, layer: str) -> keras.Model:
     names = [candidate.name for candidate in network.layers[1:]]
     if layer not in names:
         raise SRGANError(f"{network.name} has no layer {layer}. Its layers are: {', '.join(names)}.")
-    truncated = keras.Model(network.inputs, network.get_layer(layer).output, name=f"{network.name}_{layer}")
+    truncated = keras.Model(network.input, network.get_layer(layer).output, name=f"{network.name}_{layer}")
     truncated.trainable = False
     return truncated
 

@@ -177,6 +177,20 @@ def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, prog
     return state
 
 
+def standing(config: Config, paths: Paths) -> str:
+    """Where the run stands, in one sentence, from its checkpoints."""
+    parts = []
+    for stage, name in STAGES.items():
+        newest = next(checkpoints.about(paths.checkpoints, stage), None)
+        if newest is None:
+            parts.append(f"{name} not begun")
+        elif newest["step"] >= config.horizon(stage):
+            parts.append(f"{name} done at step {newest['step']:,}")
+        else:
+            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {newest['saved']}")
+    return "; ".join(parts) + "."
+
+
 def learning_rate(config: Config, stage: str, step: int) -> float:
     """The learning rate of update `step` (0 is the first): linear warm-up, then the stage's schedule."""
     pretraining = stage == "srresnet"
@@ -210,7 +224,8 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, stop:
     history = History(paths.history(stage), COLUMNS[stage], state.step)
     clock = last_save = time.monotonic()
     timed = 0  # steps since `clock` was read
-    while state.step < horizon and not stop:
+    at_end = False  # decided once a step: a signal that comes while files are written still finds its work saved
+    while not at_end:
         rate = learning_rate(config, stage, state.step)
         for optimizer in (state.g_optimizer, state.d_optimizer):
             if optimizer is not None:
