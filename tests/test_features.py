@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import contextlib
+import sys
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+
+from srgan import evaluation, features, images, precision, upscale
+from srgan.config import Config
+from srgan.errors import SRGANError
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
+
+
+def in_range(image: np.ndarray) -> np.ndarray:
+    """uint8 as the networks see HR: [-1, 1]."""
+    return (image / 127.5 - 1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def vgg19() -> keras.Model:
+    """The architecture with random weights."""
+    with precision.policy("float32"):
+        return keras.applications.VGG19(include_top=False, weights=None)
+
+
+def test_vgg_sees_what_keras_preprocessing_makes_of_0_to_255():
+    image = keras.Input((None, None, 3))
+    seen = features.extractor(keras.Model(image, image), scale=1.0)(in_range(IMAGES))
+    expected = keras.applications.vgg19.preprocess_input(IMAGES.astype(np.float32))
+    np.testing.assert_allclose(seen, expected, atol=1e-3)
+
+
+def test_features_are_multiplied_by_the_scale():
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, image)
+    once, scaled = features.extractor(network, 1.0)(in_range(IMAGES)), features.extractor(network, 1 / 12.75)(in_range(IMAGES))
+    np.testing.assert_allclose(scaled, once / 12.75, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["block1_conv1", "block2_conv2", "block2_pool", "block5_conv4"])
+def test_truncation_gives_the_activation_of_the_named_layer(vgg19, name):
+    x = keras.applications.vgg19.preprocess_input(IMAGES.astype(np.float32))
+    expected = x
+    for layer in vgg19.layers[1:]:
+        expected = layer(expected)
+        if layer.name == name:
+            break
+    truncated = features.truncate(vgg19, name)
+    np.testing.assert_allclose(truncated(x), expected, rtol=1e-4, atol=1e-5)
+    assert truncated.trainable_variables == []
+
+
+def test_an_unknown_layer_names_the_layers_there_are(vgg19):
+    with pytest.raises(SRGANError, match=r"no layer block9_conv9\. Its layers are: block1_conv1, .*block5_conv4, block5_pool"):
+        features.truncate(vgg19, "block9_conv9")
+
+
+def test_pixels_need_no_features():
+    assert features.features(Config(content="pixels")) is None
+
+
+@pytest.mark.parametrize("network", ["vgg19", "vgg16"])
+def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise OSError("no route to host")
+
+    # Where Keras's own networks call it from, in every version.
+    monkeypatch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", refuse)
+    monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
+    with pytest.raises(SRGANError) as caught:
+        features.features(Config(content=f"{network}/block2_conv2"))
+    said = str(caught.value)
+    assert f"{network.upper()} could not be loaded from the network (no route to host)" in said
+    assert f"SRGAN_{network.upper()}=FILE" in said
+    assert f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5" in said
+    assert 'content = "pixels"' in said
+
+
+@pytest.mark.parametrize("network", ["vgg19", "vgg16"])
+def test_a_missing_weights_file_is_named(network, monkeypatch, tmp_path):
+    monkeypatch.setenv(f"SRGAN_{network.upper()}", str(tmp_path / "gone.h5"))
+    with pytest.raises(SRGANError, match=rf"SRGAN_{network.upper()} names .*gone\.h5, which is not a file"):
+        features.features(Config(content=f"{network}/block2_conv2"))
+
+
+def test_a_file_that_holds_no_weights_is_named(monkeypatch, tmp_path):
+    (tmp_path / "torn.h5").write_bytes(b"not HDF5")
+    monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "torn.h5"))
+    with pytest.raises(SRGANError, match=r"VGG19 could not be loaded from .*torn\.h5"):
+        features.features(Config(content="vgg19/block2_conv2"))
+
+
+def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, tmp_path):
+    # The layout of the file that the error above says to fetch: a group a layer, names in attributes.
+    with h5py.File(tmp_path / "vgg19_notop.h5", "w") as file:
+        layers = [layer for layer in vgg19.layers if layer.weights]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            group.attrs["weight_names"] = [f"{layer.name}_{part}".encode() for part in ("W", "b")]
+            for part, values in zip(("W", "b"), layer.get_weights(), strict=True):
+                group[f"{layer.name}_{part}"] = values
+    monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "vgg19_notop.h5"))
+    with precision.policy("mixed_bfloat16"):
+        loaded = features.features(Config(content="vgg19/block3_conv1", content_scale=0.5))
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"  # as before the call
+    expected = features.extractor(features.truncate(vgg19, "block3_conv1"), 0.5)(in_range(IMAGES))
+    assert np.std(expected) > 0
+    np.testing.assert_allclose(loaded(in_range(IMAGES)), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def vgg22(vgg19, shared_data) -> features.Features:
+    """block2_conv2 with true weights, scaled so that every channel has the mean 1 over ImageNet."""
+    network = keras.models.clone_model(features.truncate(vgg19, "block2_conv2"))
+    file = np.load(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz")
+    for name in ("1_1", "1_2", "2_1", "2_2"):
+        kernel, bias = file[f"conv{name}.weight"], file[f"conv{name}.bias"]
+        network.get_layer("block{}_conv{}".format(*name.split("_"))).set_weights([kernel.transpose(2, 3, 1, 0), bias])
+    return features.extractor(network, 1.0)
+
+
+def test_true_features_of_photos_have_the_mean_that_they_were_normalised_to(vgg22, shared_data):
+    photos = [images.centre_crop(hr, 160) for _, _, hr in few(evaluation.benchmark(shared_data / "benchmarks" / "BSD100"), 16)]
+    right = np.mean([vgg22(in_range(photo)[None]).numpy().mean((0, 1, 2)) for photo in photos], axis=0)
+    # Fed [0, 1] where [-1, 1] belongs, everything is brighter and half as contrasty.
+    wrong = np.mean([vgg22(photo[None] / 255.0).numpy().mean((0, 1, 2)) for photo in photos], axis=0)
+    assert right.shape == (128,)
+    assert np.median(right) == pytest.approx(1.0, abs=0.2)
+    assert right.min() > 0.4 and right.max() < 2.0
+    assert wrong.min() < 0.4
+
+
+def few(iterator, count: int) -> list:
+    with contextlib.closing(iterator):
+        return [next(iterator) for _ in range(count)]
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee"])
+def test_true_features_tell_a_photo_from_its_bicubic_version(vgg22, name):
+    hr = getattr(skimage.data, name)()[:256, :256]
+    bicubic = upscale.bicubic(images.degrade(hr))
+    pixel_mse = np.mean((hr.astype(float) - bicubic) ** 2)
+    # As wrong in pixels, and yet the same photo to the eye: a shade darker.
+    darker = np.clip(hr - np.sqrt(pixel_mse), 0, 255)
+    seen, blurred, dimmed = (vgg22(in_range(image)[None]).numpy() for image in (hr, bicubic, darker))
+    assert np.mean((seen - blurred) ** 2) > 10 * np.mean((seen - dimmed) ** 2)
+    assert blurred.std() < 0.9 * seen.std()
+
+
+def test_the_gradient_passes_through_features_to_the_image(vgg19):
+    extract = features.extractor(features.truncate(vgg19, "block1_conv2"), 1.0)
+    image = tf.constant(in_range(IMAGES))
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        loss = tf.reduce_sum(extract(image))
+    slope = tape.gradient(loss, image).numpy()
+    uphill = 1e-2 * slope / np.linalg.norm(slope)
+    rise = float(tf.reduce_sum(extract(image + uphill)) - tf.reduce_sum(extract(image - uphill)))
+    assert rise == pytest.approx(2e-2 * np.linalg.norm(slope), rel=0.05)
