@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -258,6 +259,7 @@ def test_a_signal_at_any_moment_stops_with_everything_saved(event, number, tiny,
         if not sent:
             sent.append(told)
             os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # a nervous finger changes nothing
 
     with pytest.raises(KeyboardInterrupt, match=r"Stopped at step \d of 4, saved. Run the same again to go on.") as stopped:
         training.fit(config, paths, "srresnet", silent(**{event: interrupt}))
@@ -265,6 +267,21 @@ def test_a_signal_at_any_moment_stops_with_everything_saved(event, number, tiny,
     assert newest(paths, "srresnet").step == step < 4
     assert weights.card(paths.weights("srresnet"))["step"] == step
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+
+
+def test_a_second_signal_after_a_second_does_not_wait_for_the_step(tiny, pretrained):
+    before, began = files(pretrained.model), []
+
+    def insist(told):
+        for pause in (1.1, 0.0):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(pause)
+        began.append("went on")
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        training.fit(tiny.replace(pretrain_steps=6), pretrained, "srresnet", silent(row=insist))
+    assert began == []
+    assert files(pretrained.model) == before
 
 
 def test_a_stage_that_is_done_returns_at_once_and_changes_no_file(tiny, pretrained):
