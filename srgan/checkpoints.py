@@ -19,7 +19,8 @@ from srgan.errors import SRGANError
 from srgan.paths import write_atomically
 
 FORMAT = 1
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)  # what numpy raises on a damaged file
+# What json, numpy and zipfile raise on a damaged file; RuntimeError: it seems encrypted, or compressed in an unknown way.
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def save(folder: Path, arrays: dict[str, np.ndarray], about: dict, keep: int) ->
     if broken:
         raise SRGANError(f"Not saved: {broken[0]} is not finite. The checkpoints before it are untouched.")
     path = folder / f"{about['stage']}-{about['step']:08d}.npz"
-    text = np.frombuffer(json.dumps({"format": FORMAT} | about).encode(), np.uint8)
+    text = np.frombuffer(json.dumps({"format": FORMAT, "arrays": len(arrays)} | about).encode(), np.uint8)
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as file:
@@ -56,7 +57,9 @@ def save(folder: Path, arrays: dict[str, np.ndarray], about: dict, keep: int) ->
             raise OSError(f"it reads back wrong: {error}") from error
 
     write_atomically(path, write)
-    for old in _newest_first(folder, about["stage"])[keep:]:
+    # Files of later steps are left alone: they could not be read, and must not push out those that can be.
+    reached = [old for old in _newest_first(folder, about["stage"]) if old.name <= path.name]
+    for old in reached[keep:]:
         old.unlink(missing_ok=True)
     return path
 
@@ -83,12 +86,17 @@ def about(folder: Path, stage: str) -> Iterator[dict]:
 
 
 def _read(path: Path) -> Checkpoint:
-    """All of the file; every array's CRC is checked on the way."""
+    """All of the file, once every CRC is checked: numpy reads no further than an array's header tells it to."""
     with np.load(path, allow_pickle=False) as file:
+        damaged = file.zip.testzip()
+        if damaged:
+            raise ValueError(f"{damaged} is damaged")
         arrays = {name: file[name] for name in file.files}
     about = json.loads(arrays.pop("about").tobytes())
     if about["format"] != FORMAT:
         raise ValueError(f"format {about['format']}, this version reads {FORMAT}")
+    if len(arrays) != about.get("arrays", len(arrays)):  # the table of contents is damaged; earlier files do not say
+        raise ValueError(f"it holds {len(arrays)} arrays of {about['arrays']}")
     return Checkpoint(path, arrays, about)
 
 

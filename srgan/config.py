@@ -7,6 +7,7 @@ top of it: `preset("quick", gan_steps=1000)`, or `--set gan_steps=1000` in the s
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass
 from typing import Literal
@@ -104,6 +105,8 @@ class Config:
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
         not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "label_noise",
                         "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight", "total_variation_weight")  # fmt: skip
+        for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
+            self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:
             self._require(getattr(self, name) >= 1, f"{name} must be 1 or more, not {getattr(self, name)}")
         for name in not_negative:
@@ -148,8 +151,10 @@ def _checked(field: dataclasses.Field, value):
     try:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise ValueError
+        if kind is float and not math.isfinite(float(value)):
+            raise ValueError
         return kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise SRGANError(f"{field.name} must be {_KINDS[kind]}, not {value!r}.") from None
 
 

@@ -7,6 +7,7 @@ carries a hash of the settings and of the list of files, so that a change of eit
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -61,9 +62,14 @@ class Dataset:
 
     def __init__(self, folder: Path, config: Config):
         self.folder = folder
-        self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        self.train = Pack(folder / "train.u8", self.manifest["train"])
-        self.test = Pack(folder / "test.u8", self.manifest["test"])
+        try:
+            self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            self.train = Pack(folder / "train.u8", self.manifest["train"])
+            self.test = Pack(folder / "test.u8", self.manifest["test"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SRGANError(
+                f"{folder / 'manifest.json'} is damaged ({error}). Remove the folder {folder} and run notebook 01 again."
+            ) from error
         self._config = config
         self._orders: dict[int, np.ndarray] = {}
 
@@ -156,8 +162,9 @@ def _prepared_earlier(config: Config, data: Path) -> Path | None:
     """The newest prepared folder of the same name and settings."""
     found = []
     for manifest in data.glob(f"{_slug(config.dataset)}-*/manifest.json"):
-        if json.loads(manifest.read_text(encoding="utf-8"))["settings"] == _settings(config):
-            found.append(manifest.parent)
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged manifest is none
+            if json.loads(manifest.read_text(encoding="utf-8"))["settings"] == _settings(config):
+                found.append(manifest.parent)
     return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
 
 
@@ -203,6 +210,11 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
+    if not manifest["train"] and len(manifest["test"]) > 1:
+        raise SRGANError(
+            f"All {len(manifest['test'])} photos of {config.dataset} that can be used fell to the held-out side. "
+            f"Add photos, or lower test_fraction ({config.test_fraction})."
+        )
     if not manifest["train"] or not manifest["test"]:
         reasons = "; ".join(f"{entry['name']}: {entry['reason']}" for entry in manifest["skipped"][:5])
         raise SRGANError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+from srgan.errors import SRGANError
 from srgan.paths import write_atomically
 
 
@@ -18,8 +19,15 @@ class History:
         write_atomically(path, lambda temporary: _write(temporary, columns, kept))
 
     def append(self, row: dict[str, float]) -> None:
-        with open(self.path, "a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns).writerow(_format(row))
+        """Add one row. Raises SRGANError if it cannot be written."""
+        try:
+            with open(self.path, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns).writerow(_format(row))
+        except OSError as error:
+            raise SRGANError(
+                f"{self.path} could not be written ({error.strerror}). The last checkpoint is good: "
+                "free some space, then run the same again."
+            ) from error
 
 
 def read(path: Path) -> list[dict[str, float]]:
@@ -27,12 +35,12 @@ def read(path: Path) -> list[dict[str, float]]:
     if not path.is_file():
         return []
     rows = []
-    with open(path, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            try:
-                rows.append({name: float(value) for name, value in row.items()})
-            except (TypeError, ValueError):
-                continue
+    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]  # behind the last line end: a torn row
+    for row in csv.DictReader(whole.splitlines()):
+        try:
+            rows.append({name: float(value) for name, value in row.items()})
+        except (TypeError, ValueError):
+            continue
     return rows
 
 

@@ -28,7 +28,9 @@ def read_image(path: Path) -> np.ndarray:
                 image = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except SRGANError:
+        raise
+    except Exception as error:  # on damaged files Pillow raises many kinds, TypeError and struct.error among them
         raise SRGANError(f"{path} cannot be read as an image ({error})") from error
 
 

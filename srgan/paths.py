@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -52,16 +53,16 @@ class Paths:
 
 def open_workdir(workdir: str | os.PathLike, run: str) -> Paths:
     """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot."""
-    workdir = Path(workdir).expanduser().resolve()
     try:
+        workdir = Path(workdir).expanduser().resolve()
         workdir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=workdir) as probe:
             probe.write(b"\0" * 4096)
             probe.flush()
             os.fsync(probe.fileno())
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: of an unknown "~user", or of links in a circle
         raise SRGANError(
-            f"The working directory {workdir} cannot be written to ({error.strerror}). "
+            f"The working directory {workdir} cannot be written to ({getattr(error, 'strerror', None) or error}). "
             "Free some space or choose another one (workdir in a notebook, --workdir in the shell)."
         ) from error
     return Paths(workdir, run)
@@ -86,10 +87,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             "Free some space or choose another working directory, then run the same again."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed; the reason is told above
+            temporary.unlink()
 
 
 def write_json(path: Path, content: dict) -> None:
     """`content` as readable JSON at `path`, atomically."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    # Bytes of a file name that are not UTF-8 are lone surrogates in `text`; backslashed they are JSON's own escapes.
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))

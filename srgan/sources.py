@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,10 @@ _MATPLOTLIB_TRAIN = ("grace_hopper.jpg",)
 
 @dataclass(frozen=True)
 class Photo:
-    """One photo of a source. `name` is its path inside the source; `split` is "train", "test" or "" (undecided)."""
+    """One photo of a source. `name` is its path inside the source; `split` is "train", "test" or "" (undecided).
+
+    Bytes of a file name that are not UTF-8 stand in `name` as \\xE9, so that it can be printed and written.
+    """
 
     name: str
     path: Path
@@ -65,11 +69,12 @@ def _package_folder(package: str) -> Path:
 def _folder(folder: Path) -> list[Photo]:
     if not folder.is_dir():
         raise SRGANError(f"There is no folder {folder}. Make it and put photos in it, or name another: folder:PATH.")
-    found = [
-        Photo(path.relative_to(folder).as_posix(), path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
+    found = []
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            found.append(Photo(os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace"), path))
     if not found:
         raise SRGANError(f"The folder {folder} holds no image ({', '.join(SUFFIXES)}), subfolders included.")
     return sorted(found, key=lambda photo: photo.name)

@@ -24,7 +24,15 @@ def card_path(weights: Path) -> Path:
 
 def save(path: Path, generator: keras.Model, config: Config, about: dict) -> None:
     """Write the weights, then their card: network, sha256, and `about` (stage, step, ...)."""
-    write_atomically(path, generator.save_weights)
+    # HDF5 takes the whole process down when the disk fills up under it, so the room is tried first: the parameters,
+    # and for each variable more than the 2.4 kB that its entry was measured to take.
+    room = 4 * generator.count_params() + 2**13 * len(generator.weights)
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(bytes(room))
+        generator.save_weights(temporary)
+
+    write_atomically(path, write)
     network = {name: getattr(config, name) for name in NETWORK_FIELDS}
     write_json(card_path(path), about | {"network": network, "sha256": sha256(path)})
 
@@ -38,16 +46,19 @@ def card(path: Path) -> dict:
         return content
     except FileNotFoundError as error:
         raise SRGANError(f"There are no weights at {path}: {error.filename} is missing.") from error
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise SRGANError(f"{card_path(path)} is not a card of weights ({error}).") from error
 
 
 def load(path: Path) -> keras.Model:
     """The generator of the weights at `path`, built in float32 from their card."""
     content = card(path)
-    with precision.policy("float32"):
-        generator = models.generator(Config(**content["network"]))
-    generator.load_weights(path)
+    try:
+        with precision.policy("float32"):
+            generator = models.generator(Config(**content["network"]))
+        generator.load_weights(path)
+    except (ValueError, KeyError, TypeError) as error:
+        raise SRGANError(f"{card_path(path)} does not describe the network of {path.name} ({error}).") from error
     return generator
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # before TensorFlow is imported anywhere
 
@@ -66,3 +68,31 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"There is no {folder}, which holds the benchmarks and the VGG19 weights.")
     return folder
+
+
+@pytest.fixture
+def photo_folder(tmp_path) -> Path:
+    """A folder of one's own with six photos of four sizes, none of them a multiple of 4 on both sides, one in a subfolder."""
+    folder = tmp_path / "photos"
+    (folder / "trip").mkdir(parents=True)
+    for i, name in enumerate(("astronaut", "chelsea", "coffee", "rocket", "retina", "trip/motorcycle")):
+        photo = skimage.data.stereo_motorcycle()[0] if "motorcycle" in name else getattr(skimage.data, name)()
+        height, width = 41 + 5 * (i % 4), 50 - 3 * (i % 4)
+        Image.fromarray(photo[90 : 90 + height, 180 : 180 + width]).save(folder / f"{name}.png")
+    return folder
+
+
+@pytest.fixture
+def full_disk():
+    """`with full_disk(after=N)`: no file can grow beyond N bytes; the system refuses the write, as on a full disk."""
+
+    @contextlib.contextmanager
+    def limit(after: int):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (after, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
