@@ -26,7 +26,7 @@ from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import history, machine, precision, training
+from srgan import history, machine, mirror, precision, training
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
@@ -45,24 +45,35 @@ INK, BLUE, ORANGE, GREEN, RED = "#333333", "#1f77b4", "#ff7f0e", "#2ca02c", "#d6
 def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> tuple[Config, Paths]:
     """The settings and folders of this run; prints what was found and where the run stands.
 
-    `workdir`: where data/ model/ output/ loss/ are; empty: in Colab a folder on Drive (asks for access once) unless
-    `use_drive` is off, elsewhere the project. `changes`: any setting of srgan/config.py; a relative "folder:PATH"
-    counts from the project. Raises SRGANError for an unknown preset or setting, or a folder that cannot be written.
+    `workdir`: where data/ model/ output/ loss/ are; empty: the project. In Colab they are copied to Drive as well and
+    brought from there (it asks for access once), unless `use_drive` is off. `changes`: any setting of srgan/config.py;
+    a relative "folder:PATH" counts from the project. Raises SRGANError for an unknown preset or setting, a folder that
+    cannot be written, or a Drive that cannot be read.
     """
     if changes.get("dataset", "").startswith("folder:"):
         folder = Path(changes["dataset"].removeprefix("folder:")).expanduser()
         changes["dataset"] = f"folder:{(PROJECT / folder).resolve()}"
     changes = {name: value for name, value in changes.items() if (name, value) != ("dataset", "")}
     config = configuration.preset(preset, **changes)
-    paths = open_workdir(workdir or _default_workdir(use_drive), config.name)
+    drive = _mount_drive() if in_colab() and use_drive else None
+    paths = open_workdir(workdir or _local_folder(), config.name, drive)
+    mirror.fetch(paths, Progress())
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {sys.version.split()[0]}")
     print(f"Computing on {machine.describe()}, in {precision.resolve(config.precision)}")
     if preset != "quick" and not tf.config.list_physical_devices("GPU"):
         hint = " (Colab: Runtime > Change runtime type > T4 GPU)" if in_colab() else ""
         print(f'There is no GPU here, and the preset "{preset}" would take weeks without one{hint}.')
-    print(f"Run {config.name} on {config.dataset}, in {paths.workdir}")
+    if in_colab() and not use_drive:
+        print("Drive is off: everything made here vanishes with this machine.")
+    print(f"Run {config.name} on {config.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
     print(training.standing(config, paths))
     return config, paths
+
+
+def keep(paths: Paths) -> None:
+    """Copy what is new to Drive now; without Drive there is nothing to do. (Training does so by itself.)"""
+    with mirror.open_mirror(paths, Progress()):
+        pass
 
 
 def in_colab() -> bool:
@@ -70,18 +81,19 @@ def in_colab() -> bool:
     return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
 
 
-def _default_workdir(use_drive: bool) -> Path:
-    if not in_colab():
-        return PROJECT
-    if not use_drive:
-        print("Drive is off: everything made here vanishes with this machine.")
-        return PROJECT
+def _mount_drive() -> Path:
+    """Mount Google Drive; the folder on it that keeps the copies."""
     from google.colab import drive
 
     drive.mount(str(DRIVE))
     if not (DRIVE / "MyDrive").is_dir():
         raise SRGANError("Google Drive was not mounted. Run the cell again and allow access, or set use_drive = False.")
     return DRIVE / "MyDrive" / "srgan"
+
+
+def _local_folder() -> Path:
+    """The project; or a folder on the local disk where the project itself lies on Drive."""
+    return Path.home() / "srgan" if PROJECT.is_relative_to(DRIVE) else PROJECT
 
 
 def headless() -> bool:

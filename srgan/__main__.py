@@ -42,6 +42,7 @@ def _add_run_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are (default: the project)"
     )
+    command.add_argument("--drive", metavar="DIR", help="a second folder, such as one on Google Drive, that keeps a copy")
     command.add_argument("--dataset", metavar="samples|folder:PATH", help="other photos than the preset's")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                          help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip
@@ -64,7 +65,7 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
 
 def _open(options: argparse.Namespace) -> tuple[configuration.Config, Paths]:
     config = configuration.preset(options.preset, **_changes(options))
-    return config, open_workdir(options.workdir, config.name)
+    return config, open_workdir(options.workdir, config.name, options.drive)
 
 
 def run(options: argparse.Namespace) -> None:

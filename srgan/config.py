@@ -82,6 +82,9 @@ class Config:
     sample_every: int = 5_000  # steps between two sample strips LR | SR | HR
     save_minutes: float = 5.0  # between two checkpoints: the most work that a dying session can lose
     keep_checkpoints: int = 2  # the newest of each stage that stay on disk
+    keep_hourly: int = 0  # besides them, the last one of each of so many hours
+    keep_best: bool = False  # and the one with the highest PSNR-Y on crops of held-out photos
+    deterministic: bool = False  # the same numbers to the last bit in every run on the same machine; slower on a GPU
 
     def __post_init__(self):
         for field in dataclasses.fields(self):
@@ -103,8 +106,9 @@ class Config:
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')
         at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
-        not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "label_noise",
-                        "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight", "total_variation_weight")  # fmt: skip
+        not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "keep_hourly",
+                        "label_noise", "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight",
+                        "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:

@@ -26,21 +26,32 @@ from srgan.images import centre_crop, crop_to_scale, degrade, read_image
 from srgan.paths import Paths, write_json
 from srgan.sources import Photo
 
-FORMAT = 1
+FORMAT = 2
 SPLITS = ("train", "test")
 IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
+
+
+DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
 
 
 class Pack:
     """The LR/HR pairs of one split, in memory or mapped from disk."""
 
-    def __init__(self, path: Path, index: list[dict]):
-        """Open the pack at `path`; raises SRGANError if its size is not what the index says."""
-        expected = sum(_pair_bytes(entry["height"], entry["width"]) for entry in index)
-        if not path.is_file() or path.stat().st_size != expected:
-            raise SRGANError(f"{path} is damaged or missing. Remove the folder {path.parent} and run notebook 01 again.")
+    def __init__(self, path: Path, index: list[dict], sha256: str):
+        """Open the pack at `path`. Raises SRGANError if it is not what the manifest says.
+
+        The checksum is taken of packs that fit in memory; of larger ones only the size, as it would take minutes.
+        """
+        size = sum(_pair_bytes(entry["height"], entry["width"]) for entry in index)
+        if not path.is_file() or path.stat().st_size != size:
+            raise SRGANError(DAMAGED.format(path, path.parent))
         self.index = index
-        self._pixels = np.fromfile(path, np.uint8) if expected <= IN_MEMORY else np.memmap(path, np.uint8, "r")
+        if size > IN_MEMORY:
+            self._pixels = np.memmap(path, np.uint8, "r")
+            return
+        self._pixels = np.fromfile(path, np.uint8)
+        if hashlib.sha256(self._pixels).hexdigest() != sha256:
+            raise SRGANError(DAMAGED.format(path, path.parent))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -62,14 +73,10 @@ class Dataset:
 
     def __init__(self, folder: Path, config: Config):
         self.folder = folder
-        try:
-            self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-            self.train = Pack(folder / "train.u8", self.manifest["train"])
-            self.test = Pack(folder / "test.u8", self.manifest["test"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise SRGANError(
-                f"{folder / 'manifest.json'} is damaged ({error}). Remove the folder {folder} and run notebook 01 again."
-            ) from error
+        self.manifest = _read_manifest(folder)
+        self.train, self.test = (
+            Pack(folder / f"{split}.u8", self.manifest[split], self.manifest["sha256"][split]) for split in SPLITS
+        )
         self._config = config
         self._orders: dict[int, np.ndarray] = {}
 
@@ -117,7 +124,7 @@ def random_patch(lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Ge
 
 
 def prepare(config: Config, paths: Paths) -> Dataset:
-    """The data set of `config`, made if it is not there yet.
+    """The data set of `config`, made if it is not there yet, and made anew if it is damaged.
 
     Where the photos are gone (a fresh machine) but a set prepared with the same settings lies in data/, that one is
     used. Raises SRGANError if there is neither, or if fewer than two photos are usable.
@@ -130,8 +137,12 @@ def prepare(config: Config, paths: Paths) -> Dataset:
             raise
         return Dataset(earlier, config)
     folder = paths.data / _key(config, photos)
-    if not (folder / "manifest.json").is_file():
-        _write(config, photos, folder)
+    if folder.is_dir():
+        try:
+            return Dataset(folder, config)
+        except SRGANError as damage:
+            print(damage)
+    _write(config, photos, folder)
     return Dataset(folder, config)
 
 
@@ -139,6 +150,17 @@ def skipped(dataset: Dataset) -> Iterator[str]:
     """One sentence for each file that the preparation left out."""
     for entry in dataset.manifest["skipped"]:
         yield f"{entry['name']}: {entry['reason']}"
+
+
+def _read_manifest(folder: Path) -> dict:
+    """What `folder` holds. Raises SRGANError if its manifest is not whole."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if {"settings", "skipped", "sha256", *SPLITS} <= manifest.keys():
+            return manifest
+    except (OSError, ValueError, AttributeError):
+        pass  # told below
+    raise SRGANError(DAMAGED.format(folder / "manifest.json", folder))
 
 
 def _settings(config: Config) -> dict:
@@ -162,8 +184,8 @@ def _prepared_earlier(config: Config, data: Path) -> Path | None:
     """The newest prepared folder of the same name and settings."""
     found = []
     for manifest in data.glob(f"{_slug(config.dataset)}-*/manifest.json"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):  # a damaged manifest is none
-            if json.loads(manifest.read_text(encoding="utf-8"))["settings"] == _settings(config):
+        with contextlib.suppress(SRGANError):  # a damaged one is as good as none
+            if _read_manifest(manifest.parent)["settings"] == _settings(config):
                 found.append(manifest.parent)
     return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
 
@@ -176,6 +198,7 @@ def _write(config: Config, photos: list[Photo], folder: Path) -> None:
         partial.mkdir(parents=True)
         manifest = _pack(config, photos, partial)
         write_json(partial / "manifest.json", manifest)
+        shutil.rmtree(folder, ignore_errors=True)  # it is there only if it is damaged
         os.replace(partial, folder)
     except OSError as error:
         raise SRGANError(
@@ -190,6 +213,7 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
     """Crop, degrade and append each photo to its split's file; returns the manifest."""
     manifest = {"source": config.dataset, "settings": _settings(config), "train": [], "test": [], "skipped": []}
     digests: dict[str, str] = {}
+    checksums = {split: hashlib.sha256() for split in SPLITS}
     with open(folder / "train.u8", "wb") as train, open(folder / "test.u8", "wb") as test:
         files = {"train": train, "test": test}
         for photo, digest in _by_split(config, photos, manifest["skipped"]):
@@ -205,11 +229,14 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
             # The first usable photo goes to the test split, so that neither split of a small folder is empty.
             split = photo.split or ("test" if not manifest["test"] else _side(config, digest))
             entry = {"name": photo.name, "height": hr.shape[0], "width": hr.shape[1], "offset": files[split].tell()}
-            files[split].write(hr.tobytes() + degrade(hr).tobytes())
+            pixels = hr.tobytes() + degrade(hr).tobytes()
+            files[split].write(pixels)
+            checksums[split].update(pixels)
             manifest[split].append(entry)
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
+    manifest["sha256"] = {split: checksum.hexdigest() for split, checksum in checksums.items()}
     if not manifest["train"] and len(manifest["test"]) > 1:
         raise SRGANError(
             f"All {len(manifest['test'])} photos of {config.dataset} that can be used fell to the held-out side. "

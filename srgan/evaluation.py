@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
@@ -87,8 +88,8 @@ def evaluate(config: Config, paths: Paths) -> dict:
     """Measure all methods on the held-out photos and the benchmarks; write and return results.json.
 
     {"sets": {SET: {METHOD: {"psnr_y", "ssim_y", "images"}}}, "per_image", "preset", "commit", "machine", "seconds"
-    (of training, both stages), "steps", "weights" (sha256), "versions"}. If the file there is of the same weights and
-    sets it is returned as it is.
+    (of training, both stages), "steps", "weights" (sha256), "inputs", "versions"}. If the file there is of the same
+    weights and images it is returned as it is.
     """
     dataset = data.prepare(config, paths)
     methods = upscalers(paths)
@@ -96,10 +97,10 @@ def evaluate(config: Config, paths: Paths) -> dict:
     cards = {stage: weights.card(paths.weights(stage)) for stage in STAGES}
     digests = {stage: card["sha256"] for stage, card in cards.items()}
     path = paths.output / "results.json"
-    if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before["weights"] == digests and list(before["sets"]) == [HELD_OUT, *folders]:
-            return before
+    inputs = _inputs(dataset, folders)
+    before = _read_results(path)
+    if before.get("weights") == digests and before.get("inputs") == inputs:
+        return before
 
     sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(folder) for name, folder in folders.items()}
     per_image = {
@@ -114,11 +115,31 @@ def evaluate(config: Config, paths: Paths) -> dict:
         "seconds": round(sum(card["seconds"] for card in cards.values())),
         "steps": {stage: card["step"] for stage, card in cards.items()},
         "weights": digests,
+        "inputs": inputs,
         "versions": machine.versions(),
         "per_image": per_image,
     }
     write_json(path, results)
     return results
+
+
+def _inputs(dataset: data.Dataset, folders: dict[str, Path]) -> dict[str, str]:
+    """What each set is, in short: the data set's key, and a hash of names and sizes of a benchmark's files."""
+    inputs = {HELD_OUT: dataset.key}
+    for name, folder in folders.items():
+        files = sorted(path for side in ("HR", "LR_x4") for path in (folder / side).iterdir())
+        listing = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+        inputs[name] = hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]
+    return inputs
+
+
+def _read_results(path: Path) -> dict:
+    """Earlier results; nothing if there are none, or if they are damaged."""
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return results if isinstance(results, dict) else {}
 
 
 def table(results: dict) -> str:

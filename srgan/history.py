@@ -1,4 +1,4 @@
-"""The loss history of one stage: a CSV that only grows, and is cut back to the checkpoint when training resumes."""
+"""The loss history of one stage: a CSV that only grows, and begins again from what the checkpoint kept of it."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from srgan.paths import write_atomically
 class History:
     """Rows of numbers under loss/, one every few steps; the first column is the step."""
 
-    def __init__(self, path: Path, columns: tuple[str, ...], step: int):
-        """Open the history of a run that stands at `step`; rows beyond it, of work that was lost, are cut off."""
+    def __init__(self, path: Path, columns: tuple[str, ...], text: str = ""):
+        """Begin the file anew with `text`, what a checkpoint kept of it: rows of work that was lost are gone."""
         self.path, self._columns = path, columns
-        kept = [row for row in read(path) if row["step"] <= step]
-        write_atomically(path, lambda temporary: _write(temporary, columns, kept))
+        self.text = text or ",".join(columns) + "\n"
+        write_atomically(path, lambda temporary: temporary.write_text(self.text, encoding="utf-8"))
 
     def append(self, row: dict[str, float]) -> None:
-        """Add one row. Raises SRGANError if it cannot be written."""
+        """Add a row with a number for each column. Raises SRGANError if it cannot be written."""
+        line = ",".join(str(int(row[name])) if name == "step" else f"{row[name]:.7g}" for name in self._columns) + "\n"
         try:
-            with open(self.path, "a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns).writerow(_format(row))
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line)
         except OSError as error:
             raise SRGANError(
-                f"{self.path} could not be written ({error.strerror}). The last checkpoint is good: "
-                "free some space, then run the same again."
+                f"{self.path} could not be written ({error.strerror or error}). Free some space and run the same again."
             ) from error
+        self.text += line
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """The rows of a history, oldest first; none if there is no such file. A row torn by a crash is left out."""
+    """The rows of a history, oldest first; none if there is no such file. A last row torn by a crash is left out."""
     if not path.is_file():
         return []
     rows = []
@@ -42,14 +43,3 @@ def read(path: Path) -> list[dict[str, float]]:
         except (TypeError, ValueError):
             continue
     return rows
-
-
-def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, float]]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(_format(row) for row in rows)
-
-
-def _format(row: dict[str, float]) -> dict[str, str]:
-    return {name: str(int(value)) if name == "step" else f"{value:.7g}" for name, value in row.items()}

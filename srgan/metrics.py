@@ -9,6 +9,7 @@ from srgan.config import SCALE
 from srgan.errors import SRGANError
 
 BORDER = SCALE  # pixels cut on each side before measuring
+SMALLEST = 11 + 2 * BORDER  # side in pixels of an image that one SSIM window fits in
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -25,7 +26,7 @@ def psnr_y(hr: np.ndarray, sr: np.ndarray) -> float:
 def ssim_y(hr: np.ndarray, sr: np.ndarray) -> float:
     """Structural similarity of luma (Wang et al. 2004: Gaussian window 11x11, sigma 1.5), by scikit-image.
 
-    `hr` and `sr`: (H, W, 3) uint8, equal shapes, sides of 19 or more. Raises SRGANError for unequal shapes.
+    `hr` and `sr`: (H, W, 3) uint8, equal shapes, sides of 19 or more. Raises SRGANError for others.
     """
     return float(
         structural_similarity(*_inner(hr, sr), data_range=255.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
@@ -36,5 +37,7 @@ def _inner(hr: np.ndarray, sr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Luma of both without the border."""
     if hr.shape != sr.shape:
         raise SRGANError(f"Images of unequal shapes cannot be compared: {hr.shape} and {sr.shape}.")
+    if min(hr.shape[:2]) < SMALLEST:
+        raise SRGANError(f"Images of {hr.shape[1]}x{hr.shape[0]} are too small to be measured: both sides need {SMALLEST} pixels.")
     cut = slice(BORDER, -BORDER)
     return luma(hr)[cut, cut], luma(sr)[cut, cut]

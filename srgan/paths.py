@@ -17,10 +17,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders of the run `run` in the working directory `workdir`."""
+    """The folders of the run `run` in the working directory `workdir`, which `drive`, if there is one, mirrors."""
 
     workdir: Path
     run: str
+    drive: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -41,6 +42,11 @@ class Paths:
         """Pictures, tables and executed notebooks."""
         return self.workdir / "output" / self.run
 
+    @property
+    def session(self) -> Path:
+        """The heartbeat of the session that trains this run: where other machines see it too, if there is such a place."""
+        return (self.drive or self.workdir) / "model" / self.run / "session.json"
+
     def weights(self, stage: str) -> Path:
         return self.model / f"{stage}.weights.h5"
 
@@ -51,8 +57,11 @@ class Paths:
         return self.output / "samples" / f"{stage}_step_{step:07d}.png"
 
 
-def open_workdir(workdir: str | os.PathLike, run: str) -> Paths:
-    """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot."""
+def open_workdir(workdir: str | os.PathLike, run: str, drive: str | os.PathLike | None = None) -> Paths:
+    """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot.
+
+    `drive` is a second folder, such as one on Google Drive, that keeps a copy; it may be away for a while.
+    """
     try:
         workdir = Path(workdir).expanduser().resolve()
         workdir.mkdir(parents=True, exist_ok=True)
@@ -65,7 +74,7 @@ def open_workdir(workdir: str | os.PathLike, run: str) -> Paths:
             f"The working directory {workdir} cannot be written to ({getattr(error, 'strerror', None) or error}). "
             "Free some space or choose another one (workdir in a notebook, --workdir in the shell)."
         ) from error
-    return Paths(workdir, run)
+    return Paths(workdir, run, Path(drive).expanduser().resolve() if drive else None)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

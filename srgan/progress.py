@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -13,6 +14,8 @@ SECONDS_BETWEEN_LINES = 10.0
 
 class Progress:
     """Told of each event by `training.fit`. With a terminal it draws one tqdm bar, without one it prints lines."""
+
+    standing: Callable[[], str] = staticmethod(lambda: "")  # how the copy on Drive stands, where there is one
 
     def start(self, stage: str, step: int, horizon: int, batch_size: int) -> None:
         """Training of `stage` goes on from `step` towards `horizon`."""
@@ -27,11 +30,16 @@ class Progress:
         self.step = int(row["step"])
         if self._bar is not None:
             self._bar.update(self.step - self._bar.n)
-            self._bar.set_postfix_str(summary(row))
+            self._bar.set_postfix_str(self._summary(row))
         elif self.step >= self.horizon or time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
             self._printed = time.monotonic()
             left = (self._printed - self._begun) / (self.step - self._first) * (self.horizon - self.step)
-            self.say(f"{self.stage} step {self.step} of {self.horizon}  {summary(row)}  {clock(left)} left")
+            self.say(f"{self.stage} step {self.step} of {self.horizon}  {self._summary(row)}  {clock(left)} left")
+
+    def _summary(self, row: dict[str, float]) -> str:
+        """The few numbers of `row` that fit behind a bar, and how the copy on Drive stands."""
+        shown = [f"{name} {row[name]:.4f}" for name in ("loss", "perceptual", "discriminator") if name in row]
+        return "  ".join([*shown, f"{row['images_per_second']:.0f} images/s", self.standing()]).rstrip()
 
     def sample(self, path: Path) -> None:
         """A new sample strip lies at `path`."""
@@ -54,12 +62,6 @@ class Progress:
 
     def has_bar(self) -> bool:
         return sys.stderr.isatty()
-
-
-def summary(row: dict[str, float]) -> str:
-    """The few numbers of `row` that fit behind a bar."""
-    shown = [f"{name} {row[name]:.4f}" for name in ("loss", "perceptual", "discriminator") if name in row]
-    return "  ".join([*shown, f"{row['images_per_second']:.0f} images/s"])
 
 
 def clock(seconds: float) -> str:

@@ -11,16 +11,18 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from srgan import checkpoints, data, images, losses, machine, models, precision, weights
+from srgan import checkpoints, data, images, losses, machine, metrics, mirror, models, precision, upscale, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.features import Features, features
+from srgan.heartbeat import Heartbeat
 from srgan.history import History
 from srgan.paths import Paths
 from srgan.progress import Progress
@@ -32,7 +34,7 @@ COLUMNS = {  # of each stage's loss history
 }  # fmt: skip
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
 FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "log_every", "sample_every",
-                  "save_minutes", "keep_checkpoints"}  # fmt: skip
+                  "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
 
 Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
 
@@ -44,10 +46,12 @@ class State:
         keras.utils.set_random_seed(config.seed)
         self.stage, self.step = stage, 0
         self.seconds = 0.0  # of training so far
-        self.window: list[dict] = []  # the losses of each step since the last row of the history
+        self.history = ""  # the text of the loss history
+        self.window: list[dict] = []  # the losses of each step since its last row
         with precision.policy(precision.resolve(config.precision)):
             self.generator = models.generator(config)
             self.discriminator = models.discriminator(config) if stage == "srgan" else None
+        self.upscale = upscale.network(self.generator)
         self.g_optimizer = _adam(config, self.generator)
         self.d_optimizer = _adam(config, self.discriminator) if stage == "srgan" else None
 
@@ -73,7 +77,7 @@ class State:
                 raise SRGANError(f"{checkpoint.path} does not fit this version's networks: {name} differs or is missing.")
             variable.assign(array)
         self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
-        self.window = checkpoint.about["window"]
+        self.history, self.window = checkpoint.about["history"], checkpoint.about["window"]
 
 
 def pretrain_step(config: Config, state: State, _features: Features | None = None) -> Step:
@@ -141,21 +145,39 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if the checkpoint is of other
     settings, if a loss is not finite, or if a file cannot be written.
     """
-    dataset = data.prepare(config, paths)
-    state = resume(config, paths, stage, dataset, progress)
-    horizon = config.horizon(stage)
-    if state.step >= horizon:
-        progress.say(f"{stage} has reached step {state.step} of {horizon}: nothing to do.")
-        return state
-    progress.start(stage, state.step, horizon, config.batch_size)
-    try:
-        with _stop_requests() as stop:
-            _loop(config, paths, state, dataset, progress, stop)
-    finally:
-        progress.close()
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    with mirror.open_mirror(paths, progress) as copies, Heartbeat(paths.session) as heartbeat:
+        dataset = data.prepare(config, paths)
+        state = resume(config, paths, stage, dataset, progress)
+        horizon = config.horizon(stage)
+        if state.step >= horizon:
+            _export_if_missing(config, paths, state, dataset)
+            progress.say(f"{stage} has reached step {state.step} of {horizon}: nothing to do.")
+            return state
+        progress.start(stage, state.step, horizon, config.batch_size)
+        try:
+            with _stop_requests() as stop:
+                _loop(config, paths, state, dataset, progress, Session(copies, heartbeat, stop))
+        finally:
+            progress.close()
     if stop:
         raise KeyboardInterrupt(f"Stopped at step {state.step} of {horizon}, saved. Run the same again to go on.")
     return state
+
+
+@dataclass(frozen=True)
+class Session:
+    """What reaches a running training from outside, and what leaves it."""
+
+    copies: mirror.Mirror | None
+    heartbeat: Heartbeat
+    stop: list  # filled by a request to stop
+
+    def check(self) -> None:
+        """Raises SRGANError if another session has taken over this run."""
+        if self.heartbeat.lost:
+            raise SRGANError("Another session has taken over this run, so this one stops; its checkpoints are untouched.")
 
 
 def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, progress: Progress) -> State:
@@ -217,11 +239,11 @@ def compile_step(config: Config, state: State) -> Step:
     return compiled
 
 
-def _loop(config, paths: Paths, state: State, dataset, progress: Progress, stop: list) -> None:
+def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
     """Step, log, sample and save until the horizon or a request to stop."""
     stage, horizon = state.stage, config.horizon(state.stage)
     step = compile_step(config, state)
-    history = History(paths.history(stage), COLUMNS[stage], state.step)
+    history = History(paths.history(stage), COLUMNS[stage], state.history)
     clock = last_save = time.monotonic()
     timed = 0  # steps since `clock` was read
     at_end = False  # decided once a step: a signal that comes while files are written still finds its work saved
@@ -235,7 +257,7 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, stop:
         state.step += 1
         timed += 1
 
-        at_end = state.step == horizon or bool(stop)
+        at_end = state.step == horizon or bool(session.stop)
         save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
         if save_is_due or state.step % config.log_every == 0:
             means = mean_losses(state)
@@ -245,13 +267,17 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, stop:
         if state.step == horizon or state.step % config.log_every == 0:
             row = {"step": state.step} | means | {"learning_rate": rate, "images_per_second": speed}
             history.append(row)
+            state.history = history.text
             progress.row(row)
             state.window = []
         if state.step == horizon or state.step % config.sample_every == 0:
-            write_sample(paths.sample(stage, state.step), state.generator, dataset)
+            write_sample(paths.sample(stage, state.step), state, dataset)
             progress.sample(paths.sample(stage, state.step))
         if save_is_due:
+            session.check()
             progress.saved(save(config, paths, state, dataset))
+            if session.copies is not None:
+                session.copies.wake()
             last_save = time.monotonic()
 
 
@@ -270,35 +296,62 @@ def mean_losses(state: State) -> dict[str, float]:
 
 def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> Path:
     """Write checkpoint and weights of `state`; returns the checkpoint's path."""
-    about = {
-        "stage": state.stage,
-        "step": state.step,
-        "seconds": round(state.seconds, 1),
-        "saved": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-    }
+    about = _card(config, state, dataset)
     everything = about | {
+        "history": state.history,
         "window": state.window,
         "config": config.to_dict(),
         "data": dataset.key,
         "versions": machine.versions(),
     }
     arrays = {name: variable.numpy() for name, variable in state.variables().items()}
-    path = checkpoints.save(paths.checkpoints, arrays, everything, config.keep_checkpoints)
-    weights.save(paths.weights(state.stage), state.generator, config, about | {"preset": config.preset})
+    keep = config.keep_checkpoints, config.keep_hourly, config.keep_best
+    path = checkpoints.save(paths.checkpoints, arrays, everything, *keep)
+    weights.save(paths.weights(state.stage), state.generator, config, about)
     return path
 
 
-def write_sample(path, generator: keras.Model, dataset: data.Dataset, count: int = 3, size: int = 128) -> None:
-    """A strip LR | SR | HR of the middles of `count` held-out photos."""
-    sheets = []
+def _card(config: Config, state: State, dataset: data.Dataset) -> dict:
+    """What weights and checkpoints both say of themselves."""
+    return {
+        "preset": config.preset,
+        "stage": state.stage,
+        "step": state.step,
+        "seconds": round(state.seconds, 1),
+        "metrics": held_out_metrics(state, dataset),
+        "saved": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": machine.commit(),
+    }
+
+
+def _export_if_missing(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> None:
+    """Write the weights of a finished stage again if they are gone, damaged or of another step."""
+    try:
+        whole = weights.card(paths.weights(state.stage))["step"] == state.step
+    except SRGANError:
+        whole = False
+    if not whole:
+        weights.save(paths.weights(state.stage), state.generator, config, _card(config, state, dataset))
+
+
+def write_sample(path: Path, state: State, dataset: data.Dataset) -> None:
+    """A strip LR | SR | HR of crops of three held-out photos."""
+    sheets = [images.strip({"LR": lr, "SR": state.upscale(lr), "HR": hr}, height=256) for lr, hr in held_out_crops(dataset, 3)]
+    images.save_png(path, images.stack(sheets))
+
+
+def held_out_metrics(state: State, dataset: data.Dataset) -> dict[str, float]:
+    """Mean PSNR-Y on crops of held-out photos, few enough to be measured at every save."""
+    scores = [metrics.psnr_y(hr, state.upscale(lr)) for lr, hr in held_out_crops(dataset, 8)]
+    return {"psnr_y": round(float(np.mean(scores)), 4), "crops": len(scores)}
+
+
+def held_out_crops(dataset: data.Dataset, count: int, size: int = 128) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """LR and HR, uint8, of the middles of the first `count` held-out photos."""
     for i in range(min(count, len(dataset.test))):
         _, hr = dataset.test.pair(i)
         hr = images.centre_crop(hr, min(size, *hr.shape[:2]))
-        lr = images.degrade(hr)
-        sr = images.to_uint8(generator(images.to_float(lr)[None], training=False).numpy()[0])
-        sheets.append(images.strip({"LR": lr, "SR": sr, "HR": hr}, height=256))
-    images.save_png(path, images.stack(sheets))
+        yield images.degrade(hr), hr
 
 
 def _adam(config: Config, network: keras.Model) -> keras.optimizers.Optimizer:

@@ -498,26 +498,46 @@ def test_stopping_in_the_middle_leaves_nothing_half_made(photo_folder, paths, mo
 
 @pytest.mark.parametrize("split", data.SPLITS)
 @pytest.mark.parametrize("damage", ["empty", "half", "a byte short", "a byte long", "missing"])
-def test_a_pack_of_another_size_is_refused_with_what_to_do(photo_folder, paths, split, damage):
+def test_a_damaged_pack_is_prepared_anew_where_the_photos_are_and_refused_where_they_are_not(
+    photo_folder, paths, split, damage, capsys
+):
     dataset = data.prepare(settings(photo_folder), paths)
     pack = dataset.folder / f"{split}.u8"
     whole = pack.read_bytes()
-    if damage == "missing":
-        pack.unlink()
-    else:
-        pack.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "a byte short": whole[:-1]}.get(damage, whole + b"\0"))
-    with pytest.raises(SRGANError, match=rf"{pack} is damaged or missing\. Remove the folder {dataset.folder} and run notebook 01"):
-        data.prepare(settings(photo_folder), paths)
-    shutil.rmtree(dataset.folder)  # doing as told helps
+
+    def harm():
+        if damage == "missing":
+            pack.unlink()
+        else:
+            pack.write_bytes(
+                {"empty": b"", "half": whole[: len(whole) // 2], "a byte short": whole[:-1]}.get(damage, whole + b"\0")
+            )
+
+    harm()
     assert len(by_name(data.prepare(settings(photo_folder), paths))) == 6
+    assert f"{pack} is damaged or missing" in capsys.readouterr().out and pack.read_bytes() == whole
+    harm()
+    photo_folder.rename(photo_folder.with_name("gone"))
+    with pytest.raises(SRGANError, match=rf"{pack} is damaged or missing\."):
+        data.prepare(settings(photo_folder), paths)
+    photo_folder.with_name("gone").rename(photo_folder)
+
+
+def test_a_flipped_bit_in_a_pack_is_noticed(photo_folder, paths, capsys):
+    dataset = data.prepare(settings(photo_folder), paths)
+    pack = dataset.folder / "train.u8"
+    whole = pack.read_bytes()
+    pack.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    data.prepare(settings(photo_folder), paths)
+    assert "is damaged" in capsys.readouterr().out and pack.read_bytes() == whole
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"train": 3, "test": []}', "\0" * 50])
-def test_a_damaged_manifest_is_refused_with_what_to_do(photo_folder, paths, text):
+def test_a_damaged_manifest_is_made_anew(photo_folder, paths, text, capsys):
     dataset = data.prepare(settings(photo_folder), paths)
     (dataset.folder / "manifest.json").write_text(text)
-    with pytest.raises(SRGANError, match=rf"manifest\.json is damaged .* Remove the folder {dataset.folder} and run notebook 01"):
-        data.prepare(settings(photo_folder), paths)
+    assert data.prepare(settings(photo_folder), paths).manifest == dataset.manifest
+    assert "manifest.json is damaged or missing" in capsys.readouterr().out
 
 
 def test_the_manifest_tells_source_settings_and_places(photo_folder, paths):
@@ -525,7 +545,7 @@ def test_the_manifest_tells_source_settings_and_places(photo_folder, paths):
     dataset = data.prepare(config, paths)
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
     assert manifest["source"] == config.dataset
-    assert manifest["settings"] == {"format": 1, "scale": 4, "sampling": "patches", "hr_size": 24, "test_fraction": 0.1, "seed": 1}
+    assert manifest["settings"] == {"format": 2, "scale": 4, "sampling": "patches", "hr_size": 24, "test_fraction": 0.1, "seed": 1}
     for split in data.SPLITS:
         pixels = (dataset.folder / f"{split}.u8").read_bytes()
         for entry in manifest[split]:

@@ -1,0 +1,169 @@
+"""Damage every file of a run in every way, fail every local write, and see what training makes of it.
+
+python -m tests.faults > docs/faults.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from unittest import mock
+
+from srgan import checkpoints, data, training
+from srgan.config import STAGES, Config
+from srgan.errors import SRGANError
+from srgan.paths import Paths
+from srgan.progress import Progress
+
+DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
+    "emptied": lambda content: b"",
+    "cut to 1 byte": lambda content: content[:1],
+    "cut to a half": lambda content: content[: len(content) // 2],
+    "cut by 1 byte": lambda content: content[:-1],
+    "zeroed": lambda content: bytes(len(content)),
+    "a bit flipped": lambda content: _flip(content, len(content) // 2),
+    "removed": lambda content: None,
+}  # fmt: skip
+OPERATIONS = ("open", "fsync", "replace", "mkdir")
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.ENOTCONN)
+
+
+def _flip(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 8]) + content[at + 1 :]
+
+
+class Silent(Progress):
+    """Keeps what training says."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+    def has_bar(self) -> bool:
+        return False
+
+
+def make_run(config: Config, paths: Paths) -> None:
+    """Both stages, with two checkpoints each: at the horizon, and one step before."""
+    for stage in STAGES:
+        earlier = config.replace(pretrain_steps=config.pretrain_steps - 1, gan_steps=config.gan_steps - 1)
+        training.fit(earlier, paths, stage, Silent())
+        training.fit(config, paths, stage, Silent())
+
+
+def damaged_files(config: Config, paths: Paths, pattern: str = "*") -> Iterator[tuple[str, str, str]]:
+    """(file, damage, outcome) for each file of the run but pictures; `paths` is as before afterwards."""
+    for path in sorted(path for path in paths.workdir.rglob(pattern) if path.is_file() and path.suffix != ".png"):
+        for damage, change in DAMAGES.items():
+            with tempfile.TemporaryDirectory() as copy:
+                workdir = Path(copy) / "machine"
+                shutil.copytree(paths.workdir, workdir)
+                victim = workdir / path.relative_to(paths.workdir)
+                content = change(victim.read_bytes())
+                victim.unlink() if content is None else victim.write_bytes(content)
+                yield _kind(path.relative_to(paths.workdir)), damage, _outcome(config, Paths(workdir, paths.run))
+
+
+def _kind(path: Path) -> str:
+    """The file's name without the hash in its folder's."""
+    return re.sub(r"-[0-9a-f]{10}/", "-*/", path.as_posix())
+
+
+def _outcome(config: Config, paths: Paths) -> str:
+    """What both stages resume from, or what they say instead."""
+    outcomes = []
+    for stage, name in STAGES.items():
+        progress = Silent()
+        try:
+            checkpoint, _ = checkpoints.newest(paths.checkpoints, stage)
+            if checkpoint is not None and checkpoint.step >= config.horizon(stage):
+                state = training.fit(config, paths, stage, progress)  # does not train, but mends the weights
+            else:
+                state = training.resume(config, paths, stage, data.prepare(config, paths), progress)
+        except SRGANError as error:
+            return f"stopped in words: {_shorten(str(error), paths)}"
+        passed = sum("passed over" in sentence for sentence in progress.said)
+        outcomes.append(f"{name} at step {state.step}" + (f" ({passed} passed over)" if passed else ""))
+    return "goes on: " + ", ".join(outcomes)
+
+
+def _shorten(sentence: str, paths: Paths) -> str:
+    return re.sub(r"-[0-9a-f]{10}", "-*", sentence.replace(f"{paths.workdir}/", "")).split(". ")[0]
+
+
+@contextlib.contextmanager
+def failing(operation: str, nth: int, number: int) -> Iterator[list[int]]:
+    """The n-th call of `operation` that writes fails with `number`; yields the list of calls so far."""
+    calls: list[int] = []
+
+    def wrap(function):
+        def call(*arguments, **keywords):
+            if operation != "open" or any(mode in str(arguments[1:2]) for mode in "wa+"):
+                calls.append(1)
+                if len(calls) == nth:
+                    raise OSError(number, os.strerror(number))
+            return function(*arguments, **keywords)
+
+        return call
+
+    target = {"open": "builtins.open", "fsync": "os.fsync", "replace": "os.replace", "mkdir": "pathlib.Path.mkdir"}[operation]
+    original = {"open": open, "fsync": os.fsync, "replace": os.replace, "mkdir": Path.mkdir}[operation]
+    with mock.patch(target, wrap(original)):
+        yield calls
+
+
+def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS) -> Iterator[tuple[str, str, str]]:
+    """(operation, error, outcome) for each call that a save makes, failing in turn."""
+    dataset = data.prepare(config, paths)
+    state = training.resume(config, paths, "srgan", dataset, Silent())
+    before = state.step
+    training.held_out_metrics(state, dataset)  # traces the network before the failures begin
+    for operation in OPERATIONS:
+        for number in errors:
+            stopped = 0
+            for nth in range(1, 100):
+                state.step = before + 1
+                with failing(operation, nth, number) as calls:
+                    try:
+                        training.save(config, paths, state, dataset)
+                    except SRGANError:
+                        stopped += 1
+                if len(calls) < nth:
+                    break
+                again = training.resume(config, paths, "srgan", dataset, Silent())
+                assert again.step in (before, before + 1), f"{operation} {nth}: step {again.step}"
+                for path in paths.checkpoints.glob(f"srgan-{before + 1:08d}.npz"):
+                    path.unlink()
+            yield operation, errno.errorcode[number], f"each of {nth - 1} calls: {stopped} stopped in words, all resumed"
+
+
+def main() -> None:
+    from srgan.config import preset
+
+    config = preset("quick", run="faults", blocks=1, filters=4, hr_size=32, batch_size=2, discriminator_filters=2,
+                    discriminator_dense=4, pretrain_steps=3, gan_steps=3)  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Paths(Path(folder), "faults")
+        make_run(config, paths)
+        print(
+            "# Faults tried, and what training made of them\n\n"
+            "Written by `python -m tests.faults`; the run had reached step 3 in both stages.\n"
+        )
+        print("| file | damage | outcome |\n|---|---|---|")
+        for row in damaged_files(config, paths):
+            print(f"| {' | '.join(row)} |", flush=True)
+        print("\nEach call of a save failing in turn:\n\n| operation | error | outcome |\n|---|---|---|")
+        for row in failed_saves(config, paths):
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
