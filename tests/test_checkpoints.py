@@ -172,10 +172,10 @@ def test_a_flipped_bit_is_passed_over_unless_it_means_nothing(tmp_path):
     assert over > len(whole) / 2
 
 
-@pytest.mark.parametrize(("old", "new"), [(b"(6, 4)", b"(2, 4)"), (b"<f4", b"<f2")])
+@pytest.mark.parametrize(("old", "new"), [(b"(4096, 4)", b"(1096, 4)"), (b"<f4", b"<f2")])
 def test_an_array_whose_header_says_less_than_it_holds_is_passed_over(tmp_path, old, new):
     save(tmp_path, 1, value=1)
-    path = save(tmp_path, 2, value=2)
+    path = checkpoints.save(tmp_path, {"large": np.ones((4096, 4), np.float32)}, {"stage": "srgan", "step": 2}, keep=2)
     whole = path.read_bytes()
     assert whole.count(old) == 1
     path.write_bytes(whole.replace(old, new))  # numpy reads what the header says, and never comes to the CRC
