@@ -76,7 +76,7 @@ def _remove_old(latest: Path, stage: str, keep: int, hourly: int, best: bool) ->
             hours.setdefault(told["saved"][:13], path)
         kept |= set(list(hours.values())[:hourly])
         if best:
-            kept.add(max(abouts, key=lambda path: abouts[path]["metrics"]["psnr_y"]))
+            kept.add(max(abouts, key=lambda path: abouts[path].get("metrics", {}).get("psnr_y", -np.inf)))
     for path in old:
         if path not in kept:
             path.unlink(missing_ok=True)

@@ -105,7 +105,7 @@ class Dataset:
         """The photo at `position` in the endless sequence of shuffled epochs."""
         epoch, place = divmod(position, len(self.train))
         if epoch not in self._orders:
-            order = np.random.default_rng((self._config.seed, epoch, 0)).permutation(len(self.train))
+            order = np.random.default_rng((self._config.seed, epoch, 1)).permutation(len(self.train))
             self._orders = {kept: value for kept, value in self._orders.items() if kept == epoch - 1} | {epoch: order}
         return int(self._orders[epoch][place])
 

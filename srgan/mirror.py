@@ -108,6 +108,8 @@ class Mirror:
                 if entry is None or (entry["bytes"], entry["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
                     self._copy(name, local, stat)
         self._remove_old_checkpoints()
+        for leftover in (self._remote / "model" / self._paths.run / "checkpoints").glob(f"*{UNFINISHED}"):
+            leftover.unlink(missing_ok=True)
         self._proven_at = time.time()
 
     def _copy(self, name: str, local: Path, stat: os.stat_result) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from srgan.errors import SRGANError
 
 PROJECT = Path(__file__).resolve().parent.parent
+PARTIAL = ".partial-"  # how the names of unfinished files begin
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ class Paths:
         return self.output / "samples" / f"{stage}_step_{step:07d}.png"
 
 
+def remove_leftovers(paths: Paths) -> None:
+    """Remove the unfinished files that killed processes left in the run's folders; nobody else may be at work there."""
+    for folder in (paths.model, paths.history("").parent, paths.output):
+        for path in folder.rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+
+
 def open_workdir(workdir: str | os.PathLike, run: str, drive: str | os.PathLike | None = None) -> Paths:
     """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot.
 
@@ -83,7 +91,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     The temporary name keeps the suffixes of `path`, which some writers look at. Raises SRGANError with the
     system's reason (disk full, read-only, ...) if anything fails; what lay at `path` before is then untouched.
     """
-    temporary = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)

@@ -24,7 +24,7 @@ from srgan.errors import SRGANError
 from srgan.features import Features, features
 from srgan.heartbeat import Heartbeat
 from srgan.history import History
-from srgan.paths import Paths
+from srgan.paths import Paths, remove_leftovers
 from srgan.progress import Progress
 
 COLUMNS = {  # of each stage's loss history
@@ -148,6 +148,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with mirror.open_mirror(paths, progress) as copies, Heartbeat(paths.session) as heartbeat:
+        remove_leftovers(paths)
         dataset = data.prepare(config, paths)
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.horizon(stage)

@@ -76,7 +76,7 @@ def luma_psnr(hr: np.ndarray, sr: np.ndarray) -> float:
 
 def test_results_have_the_structure_that_is_promised(tiny, evaluated):
     paths, results = evaluated
-    promised = {"sets", "per_image", "preset", "commit", "machine", "seconds", "steps", "weights", "versions"}
+    promised = {"sets", "per_image", "preset", "commit", "machine", "seconds", "steps", "weights", "inputs", "versions"}
     assert set(results) == promised
     assert json.loads((paths.output / "results.json").read_text(encoding="utf-8")) == results
     assert list(results["sets"]) == list(results["per_image"]) == ["held-out", "Set5"]

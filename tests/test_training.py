@@ -467,3 +467,13 @@ def test_150_steps_of_quick_beat_bicubic_on_photos_never_seen(tmp_path):
     }
     assert gains.keys() == {"chelsea.png", "coffee.png"}
     assert min(gains.values()) > 0.2, gains  # dB; 0.4 to 0.5 measured
+
+
+def test_unfinished_files_of_a_killed_session_are_removed_and_nothing_else(tiny, paths):
+    leftover = paths.checkpoints / ".partial-1234-srresnet-00000002.npz"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"half")
+    mine = paths.checkpoints / "notes.txt"
+    mine.write_text("kept")
+    training.fit(tiny.replace(pretrain_steps=1), paths, "srresnet", Progress())
+    assert not leftover.exists() and mine.read_text() == "kept"
