@@ -33,11 +33,13 @@ class History:
 
 def read(path: Path) -> list[dict[str, float]]:
     """The rows of a history, oldest first; none if there is no such file. A last row torn by a crash is left out."""
-    if not path.is_file():
-        return []
+    return parse(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+
+
+def parse(text: str) -> list[dict[str, float]]:
+    """The rows of a history's `text`; what stands behind the last line end, or is no number, is left out."""
     rows = []
-    whole = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0]  # behind the last line end: a torn row
-    for row in csv.DictReader(whole.splitlines()):
+    for row in csv.DictReader(text.rpartition("\n")[0].splitlines()):
         try:
             rows.append({name: float(value) for name, value in row.items()})
         except (TypeError, ValueError):

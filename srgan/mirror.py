@@ -21,7 +21,7 @@ from pathlib import Path
 from srgan.config import STAGES
 from srgan.errors import SRGANError
 from srgan.paths import Paths, write_atomically
-from srgan.progress import Progress, clock
+from srgan.progress import Progress, ago
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before a failed copy is tried again: doubled each time
 CHUNK = 2**22  # bytes
@@ -80,7 +80,7 @@ class Mirror:
 
     def status(self) -> str:
         """One phrase: the age of the last proven copy, and what is wrong, if anything."""
-        age = "nothing yet" if self._proven_at is None else f"{clock(time.time() - self._proven_at)} min ago"
+        age = "nothing yet" if self._proven_at is None else ago(time.time() - self._proven_at)
         return f"on Drive: {age}" + (f" ({self._complaint}, trying again)" if self._complaint else "")
 
     def _run(self) -> None:

@@ -25,7 +25,7 @@ from srgan.features import Features, features
 from srgan.heartbeat import Heartbeat
 from srgan.history import History
 from srgan.paths import Paths, remove_leftovers
-from srgan.progress import Progress
+from srgan.progress import Progress, ago
 
 COLUMNS = {  # of each stage's loss history
     "srresnet": ("step", "loss", "learning_rate", "images_per_second"),
@@ -210,7 +210,8 @@ def standing(config: Config, paths: Paths) -> str:
         elif newest["step"] >= config.horizon(stage):
             parts.append(f"{name} done at step {newest['step']:,}")
         else:
-            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {newest['saved']}")
+            saved = ago(time.time() - datetime.datetime.fromisoformat(newest["saved"]).timestamp())
+            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {saved}")
     return "; ".join(parts) + "."
 
 

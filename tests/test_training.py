@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import math
 import multiprocessing
 import os
@@ -419,11 +420,12 @@ def test_a_sample_strip_shows_lr_sr_and_hr_of_the_held_out_photos(tiny, pretrain
 
 def test_standing_says_how_far_each_stage_is(tiny, paths):
     assert training.standing(tiny, paths) == "SRResNet not begun; SRGAN not begun."
+    saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
     for stage, step in (("srresnet", 1000), ("srgan", 30)):
-        about = {"stage": stage, "step": step, "saved": "2026-01-02T03:04:05+00:00"}
+        about = {"stage": stage, "step": step, "saved": saved}
         checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
     assert training.standing(tiny.replace(pretrain_steps=1000, gan_steps=2000), paths) == (
-        "SRResNet done at step 1,000; SRGAN at step 30 of 2,000, saved 2026-01-02T03:04:05+00:00."
+        "SRResNet done at step 1,000; SRGAN at step 30 of 2,000, saved 3 minutes ago."
     )
 
 

@@ -10,6 +10,7 @@ from srgan import images
 from srgan.errors import SRGANError
 from srgan.history import History
 from srgan.paths import PROJECT, Paths
+from srgan.progress import ago
 
 
 class Display:
@@ -120,6 +121,14 @@ def test_colab_without_drive_works_in_the_project_and_warns(monkeypatch, capsys)
     _, paths = utils.start("quick", use_drive=False)
     assert paths.workdir == PROJECT
     assert "vanishes with this machine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "just now"), (59, "just now"), (60, "1 minute ago"), (200, "3 minutes ago"), (7200, "2 hours ago"), (2e5, "2 days ago")],
+)
+def test_ages_are_told_as_people_do(seconds, words):
+    assert ago(seconds) == words
 
 
 def test_a_contact_sheet_has_every_photo_in_its_place():
