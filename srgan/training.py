@@ -10,22 +10,22 @@ import datetime
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from srgan import checkpoints, data, images, losses, machine, metrics, mirror, models, precision, upscale, weights
+from srgan import checkpoints, data, images, machine, metrics, mirror, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
-from srgan.features import Features, features
 from srgan.heartbeat import Heartbeat
 from srgan.history import History
 from srgan.paths import Paths, remove_leftovers
 from srgan.progress import Progress, ago
+from srgan.state import State
+from srgan.steps import compile_step, learning_rate
 
 COLUMNS = {  # of each stage's loss history
     "srresnet": ("step", "loss", "learning_rate", "images_per_second"),
@@ -35,106 +35,6 @@ COLUMNS = {  # of each stage's loss history
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
 FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "log_every", "sample_every",
                   "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
-
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
-
-
-class State:
-    """All that training changes: the networks and optimizers of one stage, and how far it has come."""
-
-    def __init__(self, config: Config, stage: str):
-        keras.utils.set_random_seed(config.seed)
-        self.stage, self.step = stage, 0
-        self.seconds = 0.0  # of training so far
-        self.history = ""  # the text of the loss history
-        self.window: list[dict] = []  # the losses of each step since its last row
-        with precision.policy(precision.resolve(config.precision)):
-            self.generator = models.generator(config)
-            self.discriminator = models.discriminator(config) if stage == "srgan" else None
-        self.upscale = upscale.network(self.generator)
-        self.g_optimizer = _adam(config, self.generator)
-        self.d_optimizer = _adam(config, self.discriminator) if stage == "srgan" else None
-
-    def variables(self) -> dict[str, tf.Variable]:
-        """Everything to save, by a name that is the same in every process."""
-        found = {}
-        for name, part in (("generator", self.generator), ("discriminator", self.discriminator),
-                           ("g_optimizer", self.g_optimizer), ("d_optimizer", self.d_optimizer)):  # fmt: skip
-            if isinstance(part, keras.optimizers.LossScaleOptimizer):
-                found |= {f"{name}_{variable.name}": variable for variable in (part.step_counter, part.dynamic_scale)}
-                part = part.inner_optimizer
-            if part is not None:
-                found |= {f"{name}/{variable.path}": variable for variable in part.variables}
-        return found
-
-    def load(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """Become what was saved, on whatever hardware. Raises SRGANError if the checkpoint is of other networks."""
-        for name, variable in self.variables().items():
-            array = checkpoint.arrays.get(name)
-            if array is None and name.endswith(("_step_counter", "_dynamic_scale")):
-                continue  # saved by a machine that needs no loss scale: it begins anew
-            if array is None or array.shape != variable.shape:
-                raise SRGANError(f"{checkpoint.path} does not fit this version's networks: {name} differs or is missing.")
-            variable.assign(array)
-        self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
-        self.history, self.window = checkpoint.about["history"], checkpoint.about["window"]
-
-
-def pretrain_step(config: Config, state: State, _features: Features | None = None) -> Step:
-    """One SRResNet update on a batch: (step, LR [0, 1], HR [-1, 1]) -> its losses."""
-    generator, optimizer = state.generator, state.g_optimizer
-
-    def step(_, lr, hr):
-        with tf.GradientTape() as tape:
-            loss = losses.pixel_loss(config, hr, generator(lr, training=True))
-            scaled = optimizer.scale_loss(loss)
-        optimizer.apply(tape.gradient(scaled, generator.trainable_variables), generator.trainable_variables)
-        return {"loss": loss}
-
-    return step
-
-
-def gan_step(config: Config, state: State, features: Features | None) -> Step:
-    """One joint update of both networks: G runs once, D once on HR and once on SR, features once on each."""
-    generator, discriminator = state.generator, state.discriminator
-    g_optimizer, d_optimizer = state.g_optimizer, state.d_optimizer
-
-    def step(index, lr, hr):
-        real = losses.labels(config, config.real_label, index, 0)
-        fake = losses.labels(config, config.fake_label, index, 1)
-        wanted = losses.labels(config, config.generator_label, index, 2)
-
-        with tf.GradientTape(persistent=True) as tape:
-            sr = generator(lr, training=True)
-            hr_logits = discriminator(hr, training=True)
-            sr_logits = discriminator(sr, training=True)
-
-            # D learns to tell HR from SR ...
-            d_loss = losses.discriminator_loss(hr_logits, sr_logits, real, fake)
-            d_scaled = d_optimizer.scale_loss(d_loss)
-
-            # ... and G to be like HR in content while D takes its work for HR.
-            content = losses.content_loss(config, features, hr, sr)
-            adversarial = losses.adversarial_loss(sr_logits, wanted)
-            g_loss = content + config.adversarial_weight * adversarial
-            if config.total_variation_weight:
-                g_loss += config.total_variation_weight * losses.total_variation(sr)
-            g_scaled = g_optimizer.scale_loss(g_loss)
-
-        # Both gradients are taken before either network moves.
-        d_gradients = tape.gradient(d_scaled, discriminator.trainable_variables)
-        g_gradients = tape.gradient(g_scaled, generator.trainable_variables)
-        d_optimizer.apply(d_gradients, discriminator.trainable_variables)
-        g_optimizer.apply(g_gradients, generator.trainable_variables)
-
-        d_hr, d_sr = tf.reduce_mean(tf.sigmoid(hr_logits)), tf.reduce_mean(tf.sigmoid(sr_logits))
-        return {"perceptual": g_loss, "content": content, "adversarial": adversarial,
-                "discriminator": d_loss, "d_hr": d_hr, "d_sr": d_sr}  # fmt: skip
-
-    return step
-
-
-STEPS = {"srresnet": pretrain_step, "srgan": gan_step}
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
@@ -213,32 +113,6 @@ def standing(config: Config, paths: Paths) -> str:
             saved = ago(time.time() - datetime.datetime.fromisoformat(newest["saved"]).timestamp())
             parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {saved}")
     return "; ".join(parts) + "."
-
-
-def learning_rate(config: Config, stage: str, step: int) -> float:
-    """The learning rate of update `step` (0 is the first): linear warm-up, then the stage's schedule."""
-    pretraining = stage == "srresnet"
-    peak = config.pretrain_learning_rate if pretraining else config.gan_learning_rate
-    schedule = config.pretrain_schedule if pretraining else config.gan_schedule
-    done = min(step / max(config.horizon(stage), 1), 1.0)
-    warmth = min((step + 1) / (config.warmup_steps + 1), 1.0)
-    decay = {
-        "constant": 1.0,
-        "cosine": 0.5 + 0.5 * math.cos(math.pi * done),
-        "step": 1.0 if done < 0.5 else 0.1,
-    }[schedule]
-    return peak * warmth * decay
-
-
-def compile_step(config: Config, state: State) -> Step:
-    """The stage's step as one traced function of (step, LR uint8, HR uint8)."""
-    step = STEPS[state.stage](config, state, features(config) if state.stage == "srgan" else None)
-
-    @tf.function
-    def compiled(index, lr, hr):
-        return step(index, tf.cast(lr, tf.float32) / 255.0, tf.cast(hr, tf.float32) / 127.5 - 1.0)
-
-    return compiled
 
 
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
@@ -354,17 +228,6 @@ def held_out_crops(dataset: data.Dataset, count: int, size: int = 128) -> Iterat
         _, hr = dataset.test.pair(i)
         hr = images.centre_crop(hr, min(size, *hr.shape[:2]))
         yield images.degrade(hr), hr
-
-
-def _adam(config: Config, network: keras.Model) -> keras.optimizers.Optimizer:
-    """Adam with its moments already made, so that restoring finds them; with loss scaling in float16."""
-    optimizer = keras.optimizers.Adam(
-        learning_rate=0.0, beta_1=config.adam_beta1, epsilon=config.adam_epsilon, name=f"adam_{network.name}"
-    )
-    if network.dtype_policy.name == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name=f"scale_{network.name}")
-    optimizer.build(network.trainable_variables)
-    return optimizer
 
 
 def _begin_from_srresnet(state: State, paths: Paths) -> None:

@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan import checkpoints, data, evaluation, history, losses, metrics, training, upscale, weights
+from srgan import checkpoints, data, evaluation, history, losses, metrics, steps, training, upscale, weights
 from srgan.config import STAGES, Config, preset
 from srgan.errors import SRGANError
 from srgan.paths import Paths
@@ -65,28 +65,28 @@ def pretrained(pretrained_once, paths) -> Paths:
 
 def test_the_constant_learning_rate_warms_up_and_stays():
     config = Config(pretrain_learning_rate=1e-3, pretrain_schedule="constant", pretrain_steps=100, warmup_steps=4)
-    rates = [training.learning_rate(config, "srresnet", step) for step in (0, 1, 2, 3, 4, 5, 50, 99, 100)]
+    rates = [steps.learning_rate(config, "srresnet", step) for step in (0, 1, 2, 3, 4, 5, 50, 99, 100)]
     assert rates == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3])
 
 
 def test_the_cosine_ends_at_zero():
     config = Config(gan_learning_rate=2e-3, gan_schedule="cosine", gan_steps=120)
-    rates = [training.learning_rate(config, "srgan", step) for step in (0, 40, 60, 80, 120)]
+    rates = [steps.learning_rate(config, "srgan", step) for step in (0, 40, 60, 80, 120)]
     assert rates == pytest.approx([2e-3, 1.5e-3, 1e-3, 0.5e-3, 0.0])
-    assert training.learning_rate(config, "srgan", 119) > 0  # the last update still moves
+    assert steps.learning_rate(config, "srgan", 119) > 0  # the last update still moves
 
 
 def test_the_step_goes_to_a_tenth_at_half_of_the_horizon():
     config = Config(gan_learning_rate=1e-4, gan_schedule="step", gan_steps=200_000)
-    rates = [training.learning_rate(config, "srgan", step) for step in (0, 99_999, 100_000, 199_999)]
+    rates = [steps.learning_rate(config, "srgan", step) for step in (0, 99_999, 100_000, 199_999)]
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
 
 
 def test_warm_up_multiplies_the_schedule_of_either_stage():
     config = Config(pretrain_learning_rate=1.0, pretrain_schedule="cosine", pretrain_steps=8, warmup_steps=3,
                     gan_learning_rate=10.0, gan_schedule="step", gan_steps=2)  # fmt: skip
-    assert training.learning_rate(config, "srresnet", 2) == pytest.approx(0.75 * (0.5 + 0.5 * math.sqrt(0.5)))
-    assert training.learning_rate(config, "srgan", 1) == pytest.approx(10.0 * 2 / 4 / 10)
+    assert steps.learning_rate(config, "srresnet", 2) == pytest.approx(0.75 * (0.5 + 0.5 * math.sqrt(0.5)))
+    assert steps.learning_rate(config, "srgan", 1) == pytest.approx(10.0 * 2 / 4 / 10)
 
 
 # One GAN step -------------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
         np.testing.assert_array_equal(mine, other)  # the same seed, the same beginning
 
     ours.g_optimizer.learning_rate, ours.d_optimizer.learning_rate = 1e-2, 2e-2
-    reported = training.gan_step(gan, ours, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
+    reported = steps.gan_step(gan, ours, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
 
     g, d, crossed = theirs.generator, theirs.discriminator, tf.nn.sigmoid_cross_entropy_with_logits
     sr = g(LR, training=True)
@@ -163,7 +163,7 @@ def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
     for network in (state.generator, state.discriminator):
         network.call = mock.Mock(wraps=network.call)
     features = mock.Mock(wraps=blocks_of_four)
-    training.gan_step(gan, state, features)(INDEX, tf.constant(LR), tf.constant(HR))
+    steps.gan_step(gan, state, features)(INDEX, tf.constant(LR), tf.constant(HR))
     assert state.generator.call.call_count == 1
     assert state.discriminator.call.call_count == 2
     seen = [images.numpy() for (images,), _ in features.call_args_list]
@@ -179,7 +179,7 @@ def test_the_adversarial_weight_decides_what_d_means_to_g(gan):
         state = training.State(config, "srgan")
         before = state.generator.get_weights(), state.discriminator.get_weights()
         state.g_optimizer.learning_rate = state.d_optimizer.learning_rate = 1e-2
-        training.gan_step(config, state, None)(INDEX, tf.constant(LR), tf.constant(HR))
+        steps.gan_step(config, state, None)(INDEX, tf.constant(LR), tf.constant(HR))
         after = state.generator.get_weights(), state.discriminator.get_weights()
         updates[weight] = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(after, before, strict=True)]
     assert max(np.abs(a - b).max() for a, b in zip(updates[0.0][0], updates[0.3][0], strict=True)) > 1e-3
@@ -193,7 +193,7 @@ def test_a_gan_step_in_half_precision_is_that_of_float32_but_for_rounding(gan):
         state = training.State(gan.replace(precision=policy), "srgan")
         before = state.generator.get_layer("output_conv").get_weights()[0]
         state.g_optimizer.learning_rate = 1e-2
-        reported[policy] = training.gan_step(gan, state, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
+        reported[policy] = steps.gan_step(gan, state, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
         updates[policy] = (state.generator.get_layer("output_conv").get_weights()[0] - before).ravel()
     exact = updates["float32"]
     assert np.abs(exact).max() > 1e-3
