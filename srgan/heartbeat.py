@@ -35,6 +35,8 @@ class Heartbeat:
                 f"Another session trains this run: process {other['pid']} on {other['host']}, last seen {clock(age)} ago "
                 f"({self._path}). Stop it, or wait until it is silent for {clock(STALE * INTERVAL)}, or choose another run name."
             )
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
         self._beat()
         threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
         return self
@@ -55,9 +57,8 @@ class Heartbeat:
                 self._beat()
 
     def _beat(self) -> None:
-        content = {"session": self._session, "host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"session": self._session, "host": _host(), "pid": os.getpid(), "time": time.time()}
+        with contextlib.suppress(OSError):  # makes no folder: in the place of an unmounted Drive it would be no Drive
             unfinished = self._path.with_name(f".{self._path.name}-{self._session}")
             unfinished.write_text(json.dumps(content), encoding="utf-8")
             os.replace(unfinished, self._path)
@@ -71,11 +72,17 @@ class Heartbeat:
             return None
 
 
+def _host() -> str:
+    """This machine, since its last start: the name alone may be shared by all machines of a cloud."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    return socket.gethostname() + (f" {boot.read_text().strip()[:8]}" if boot.is_file() else "")
+
+
 def _is_dead(other: dict) -> bool:
     """Silent for long, or a process of this machine that is no more."""
     if time.time() - other["time"] > STALE * INTERVAL:
         return True
-    if other["host"] != socket.gethostname():
+    if other["host"] != _host():
         return False
     try:
         os.kill(other["pid"], 0)

@@ -8,6 +8,7 @@ read back, compared, moved into place, and listed in the manifest, in this order
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -99,14 +100,19 @@ class Mirror:
                 self._wanted.set()
 
     def _copy_all(self) -> None:
-        """One pass over the local files; checkpoints first, newest first."""
+        """One pass over the local files, in order of urgency. Raises OSError if the drive fails."""
+        if not self._remote.is_dir():  # unmounted: a folder made in its place would be no copy at all
+            raise OSError(errno.ENOENT, f"{self._remote} is gone")
         for name, local in sorted(self._files(self._paths.workdir), key=_urgency):
             if self._stop.is_set():
                 return
-            with contextlib.suppress(FileNotFoundError):  # a checkpoint that was removed meanwhile
+            try:
                 entry, stat = self._manifest.get(name), local.stat()
                 if entry is None or (entry["bytes"], entry["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
                     self._copy(name, local, stat)
+            except FileNotFoundError:
+                if local.exists():  # else it is a checkpoint that was removed meanwhile
+                    raise
         self._remove_old_checkpoints()
         for leftover in (self._remote / "model" / self._paths.run / "checkpoints").glob(f"*{UNFINISHED}"):
             leftover.unlink(missing_ok=True)

@@ -47,6 +47,7 @@ def contents(root: Path) -> dict[str, str]:
 
 def copied(paths: Paths) -> Mirror:
     """A mirror that has finished one round."""
+    paths.drive.mkdir(exist_ok=True)
     copies = Mirror(paths, paths.drive)
     copies.start()
     copies.close(patience=20)
@@ -187,6 +188,7 @@ def test_a_drive_that_stays_away_is_told_and_nothing_waits_for_it(paths, monkeyp
     def away(*_, **__):
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
+    paths.drive.mkdir()
     monkeypatch.setattr(os, "replace", away)
     copies = Mirror(paths, paths.drive)
     copies.start()
@@ -198,7 +200,17 @@ def test_a_drive_that_stays_away_is_told_and_nothing_waits_for_it(paths, monkeyp
     assert "nothing yet" in copies.status()
 
 
+def test_a_drive_that_was_unmounted_is_not_replaced_by_a_folder(paths):
+    copied(paths)
+    shutil.rmtree(paths.drive)
+    copies = Mirror(paths, paths.drive)
+    copies.start()
+    assert f"nothing yet ({paths.drive} is gone, trying again)" in copies.close(patience=0.3)
+    assert not paths.drive.exists()
+
+
 def test_a_drive_that_hangs_holds_nobody_up(paths, monkeypatch):
+    paths.drive.mkdir()
     monkeypatch.setattr(mirror, "_copy_bytes", lambda *_: time.sleep(30))
     copies = Mirror(paths, paths.drive)
     begun = time.monotonic()
