@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from srgan import evaluation, images
+from srgan import evaluation
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, write_atomically
 from srgan.progress import clock
 
 BEGIN, END = "<!-- results: written by `python -m srgan readme` -->", "<!-- end of results -->"
-PICTURE = PROJECT / "docs" / "comparison.png"
+PICTURE = PROJECT / "docs" / "comparison.jpg"
 
 
 def update(results_path: Path) -> list[Path]:
@@ -37,8 +37,8 @@ def update(results_path: Path) -> list[Path]:
     if not pictures:
         raise SRGANError(f"There are no pictures in {results_path.parent / 'comparisons'}: make run first.")
     with Image.open(pictures[0]) as picture:
-        half = picture.resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS)
-    images.save_png(PICTURE, half.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG))
+        smaller = picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS)
+    write_atomically(PICTURE, lambda temporary: smaller.save(temporary, format="JPEG", quality=92, subsampling=0))
     return [readme, PICTURE]
 
 

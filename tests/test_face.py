@@ -28,7 +28,7 @@ RESULTS = {
 def project(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(f"above\n{face.BEGIN}\nold numbers\n{face.END}\nbelow\n")
     monkeypatch.setattr(face, "PROJECT", tmp_path)
-    monkeypatch.setattr(face, "PICTURE", tmp_path / "docs" / "comparison.png")
+    monkeypatch.setattr(face, "PICTURE", tmp_path / "docs" / "comparison.jpg")
     run = tmp_path / "output" / "quick"
     images.save_png(run / "comparisons" / "held-out_chelsea.png", np.full((60, 90, 3), 200, np.uint8))
     (run / "results.json").write_text(json.dumps(RESULTS))
@@ -42,7 +42,7 @@ def test_table_and_picture_replace_the_old_ones_and_the_rest_stays(project):
     assert "old numbers" not in text
     assert "| held-out (2) | SRResNet | **30.42** | **0.8193** |" in text
     assert "3,000 + 300 steps (SRResNet + GAN) trained in 5:05 minutes on 2 cores, some processor, commit `abc123`" in text
-    assert images.read_image(project / "docs" / "comparison.png").shape == (40, 60, 3)
+    assert images.read_image(project / "docs" / "comparison.jpg").shape == (40, 60, 3)
 
 
 def test_writing_twice_changes_nothing(project):
