@@ -181,18 +181,20 @@ def colab(tmp_path, monkeypatch):
 
 def test_in_colab_a_fresh_machine_goes_on_from_what_lies_on_drive(series, colab, tmp_path):
     shutil.copytree(series, colab)
-    before = contents(colab / "model")
-    notebooks.execute("04_continue_training", TINY | {"more_steps": 6}, tmp_path / "04.ipynb")
+    notebooks.execute("04_continue_training", TINY | {"more_steps": 6, "workdir": str(tmp_path / "machine")}, tmp_path / "04.ipynb")
     printed = "".join(output.get("text", "") for cell in code_cells(read(tmp_path / "04.ipynb")) for output in cell.outputs)
-    assert f"in {colab}" in printed
-    assert "SRGAN at step 10" in printed or "SRGAN done at step 10" in printed
-    assert (colab / "model" / "quick" / "checkpoints" / "srgan-00000012.npz").is_file()
-    assert before != contents(colab / "model")
+    assert f"in {tmp_path / 'machine'}, copied to {colab}" in printed
+    assert "SRGAN done at step 10" in printed and "Going on from srgan-00000010.npz" in printed
+    assert "Copy on Drive: just now." in printed
+    for folder in (tmp_path / "machine", colab):
+        assert (folder / "model" / "quick" / "checkpoints" / "srgan-00000012.npz").is_file()
+    assert "srgan-00000012.npz" in (colab / "model" / "quick" / "proven.json").read_text()
 
 
-def test_in_colab_the_first_notebook_begins_on_an_empty_drive(colab, tmp_path):
-    notebooks.execute("01_preprocess", TINY, tmp_path / "01.ipynb")
-    assert len(list((colab / "data").glob("samples-*/manifest.json"))) == 1
+def test_in_colab_the_first_notebook_leaves_the_prepared_photos_on_an_empty_drive(colab, tmp_path):
+    notebooks.execute("01_preprocess", TINY | {"workdir": str(tmp_path / "machine")}, tmp_path / "01.ipynb")
+    (manifest,) = (colab / "data").glob("samples-*/manifest.json")
+    assert {path.name for path in manifest.parent.iterdir()} == {"manifest.json", "train.u8", "test.u8"}
 
 
 def test_the_setup_cell_clones_the_project_where_it_is_not(tmp_path):
