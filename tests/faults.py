@@ -30,7 +30,8 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "a bit flipped": lambda content: _flip(content, len(content) // 2),
     "removed": lambda content: None,
 }  # fmt: skip
-OPERATIONS = ("open", "fsync", "replace", "mkdir")
+OPERATIONS = ("open", "write", "fsync", "replace", "mkdir")
+MOST_TRIED = 40  # calls of one operation in one save; of more, so many are tried, spread over all
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.ENOTCONN)
 
 
@@ -99,50 +100,91 @@ def _shorten(sentence: str, paths: Paths) -> str:
     return re.sub(r"-[0-9a-f]{10}", "-*", sentence.replace(f"{paths.workdir}/", "")).split(". ")[0]
 
 
+class _Writer:
+    """A file opened for writing that asks before each write."""
+
+    def __init__(self, file, ask):
+        self._file, self._ask = file, ask
+
+    def write(self, content):
+        self._ask()
+        return self._file.write(content)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+
+
 @contextlib.contextmanager
 def failing(operation: str, nth: int, number: int) -> Iterator[list[int]]:
-    """The n-th call of `operation` that writes fails with `number`; yields the list of calls so far."""
+    """The n-th call (from 1) of `operation` fails with `number`; yields the list of calls so far."""
     calls: list[int] = []
 
-    def wrap(function):
-        def call(*arguments, **keywords):
-            if operation != "open" or any(mode in str(arguments[1:2]) for mode in "wa+"):
-                calls.append(1)
-                if len(calls) == nth:
-                    raise OSError(number, os.strerror(number))
-            return function(*arguments, **keywords)
+    def ask() -> None:
+        calls.append(1)
+        if len(calls) == nth:
+            raise OSError(number, os.strerror(number))
 
-        return call
+    def wrapped(*arguments, **keywords):
+        ask()
+        return original(*arguments, **keywords)
 
-    target = {"open": "builtins.open", "fsync": "os.fsync", "replace": "os.replace", "mkdir": "pathlib.Path.mkdir"}[operation]
-    original = {"open": open, "fsync": os.fsync, "replace": os.replace, "mkdir": Path.mkdir}[operation]
-    with mock.patch(target, wrap(original)):
+    def opened(path, mode="r", *arguments, **keywords):
+        if not set(mode) & set("wa+"):
+            return open_before(path, mode, *arguments, **keywords)
+        if operation == "open":
+            ask()
+        file = open_before(path, mode, *arguments, **keywords)
+        return _Writer(file, ask) if operation == "write" else file
+
+    open_before = open
+    with contextlib.ExitStack() as patches:
+        if operation in ("open", "write"):
+            for target in ("builtins.open", "io.open"):  # pathlib uses the second
+                patches.enter_context(mock.patch(target, opened))
+        else:
+            owner = Path if operation == "mkdir" else os
+            original = getattr(owner, operation)
+            patches.enter_context(mock.patch.object(owner, operation, wrapped))
         yield calls
 
 
 def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS) -> Iterator[tuple[str, str, str]]:
-    """(operation, error, outcome) for each call that a save makes, failing in turn."""
+    """(operation, error, outcome) for the calls that a save makes, failing in turn."""
     dataset = data.prepare(config, paths)
     state = training.resume(config, paths, "srgan", dataset, Silent())
     before = state.step
     training.held_out_metrics(state, dataset)  # traces the network before the failures begin
+
+    def save(operation: str, nth: int, number: int) -> tuple[int, bool]:
+        """How many calls there were, and whether it stopped in words; then all is as before."""
+        state.step, stopped = before + 1, False
+        with failing(operation, nth, number) as calls:
+            try:
+                training.save(config, paths, state, dataset)
+            except SRGANError:
+                stopped = True
+        again = training.resume(config, paths, "srgan", dataset, Silent())
+        assert again.step in (before, before + 1), f"{operation} {nth}: step {again.step}"
+        for path in paths.checkpoints.glob(f"srgan-{before + 1:08d}.npz"):
+            path.unlink()
+        return len(calls), stopped
+
     for operation in OPERATIONS:
         for number in errors:
-            stopped = 0
-            for nth in range(1, 100):
-                state.step = before + 1
-                with failing(operation, nth, number) as calls:
-                    try:
-                        training.save(config, paths, state, dataset)
-                    except SRGANError:
-                        stopped += 1
-                if len(calls) < nth:
-                    break
-                again = training.resume(config, paths, "srgan", dataset, Silent())
-                assert again.step in (before, before + 1), f"{operation} {nth}: step {again.step}"
-                for path in paths.checkpoints.glob(f"srgan-{before + 1:08d}.npz"):
-                    path.unlink()
-            yield operation, errno.errorcode[number], f"each of {nth - 1} calls: {stopped} stopped in words, all resumed"
+            count, _ = save(operation, 0, number)
+            tried = sorted({1 + round(i * (count - 1) / (MOST_TRIED - 1)) for i in range(MOST_TRIED)})
+            stopped = sum(save(operation, nth, number)[1] for nth in tried)
+            yield (
+                operation,
+                errno.errorcode[number],
+                f"{len(tried)} of {count} calls tried: {stopped} stopped in words, all resumed",
+            )
 
 
 def main() -> None:

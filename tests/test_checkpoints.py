@@ -310,3 +310,35 @@ def test_what_the_disk_does_not_give_back_is_not_taken_for_saved(tmp_path, monke
     with pytest.raises(SRGANError, match=r"srgan-00000002\.npz could not be written \(it reads back wrong"):
         save(tmp_path, 2, value=2, keep=1)
     assert names(tmp_path) == ["srgan-00000001.npz"]
+
+
+# What stays ---------------------------------------------------------------------------------------------------------
+
+
+def saved_at(folder, step: int, hour: int, psnr: float, **keep):
+    about = {"stage": "srgan", "step": step, "saved": f"2026-11-21T{hour:02d}:30:00+00:00", "metrics": {"psnr_y": psnr}}
+    checkpoints.save(folder, {"a": np.full(3, step, np.float32)}, about, keep=1, **keep)
+
+
+def steps_kept(folder) -> list[int]:
+    return [about["step"] for about in checkpoints.about(folder, "srgan")]
+
+
+def test_on_request_the_last_checkpoint_of_each_of_the_newest_hours_stays(tmp_path):
+    for step, hour in enumerate((8, 8, 9, 9, 9, 10, 11, 11), start=1):
+        saved_at(tmp_path, step, hour, psnr=0.0, hourly=3)
+    assert steps_kept(tmp_path) == [8, 6, 5]  # of 11, 10 and 9 o'clock; 8 o'clock was the fourth
+
+
+def test_on_request_the_best_checkpoint_stays_until_a_better_one_comes(tmp_path):
+    for step, psnr in enumerate((20.0, 25.0, 22.0, 21.0), start=1):
+        saved_at(tmp_path, step, 8, psnr, best=True)
+    assert steps_kept(tmp_path) == [4, 2]
+    saved_at(tmp_path, 5, 8, 26.0, best=True)
+    assert steps_kept(tmp_path) == [5]
+
+
+def test_without_a_request_only_the_newest_stay(tmp_path):
+    for step in range(1, 6):
+        saved_at(tmp_path, step, step, psnr=50.0 - step)
+    assert steps_kept(tmp_path) == [5]
