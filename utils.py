@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import io
+import logging
 import os
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from srgan import quiet
 
 quiet.load_tensorflow()
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its notices on fonts and their cache help nobody
 
 import keras
 import numpy as np
