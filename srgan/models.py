@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from srgan.config import SCALE, Config
-from srgan.layers import BicubicUpsampling, PixelShuffle
+from srgan.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
 
 LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 
@@ -76,7 +76,7 @@ def discriminator(config: Config) -> keras.Model:
     x = layers.LeakyReLU(LEAK, name="leaky1")(x)
     for i, (multiple, stride) in enumerate(((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)), start=2):
         x = layers.Conv2D(multiple * base, 3, stride, padding="same", name=f"conv{i}")(x)
-        norm = layers.BatchNormalization(momentum=config.discriminator_momentum, name=f"norm{i}")
+        norm = BatchNormalization(momentum=config.discriminator_momentum, name=f"norm{i}")
         leaky = layers.LeakyReLU(LEAK, name=f"leaky{i}")
         x = leaky(norm(x)) if config.discriminator_order == "norm_first" else norm(leaky(x))
     x = layers.Flatten(name="flatten")(x)
@@ -88,13 +88,13 @@ def discriminator(config: Config) -> keras.Model:
 
 def prelu(name: str) -> layers.Layer:
     """PReLU with one slope a channel (paper §2.1.1), from 0.25 as in He et al. 2015."""
-    return layers.PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)
+    return PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2], name=name)
 
 
 def _norm(x, config: Config, name: str):
     if not config.generator_norm:
         return x
-    return layers.BatchNormalization(momentum=config.generator_momentum, name=name)(x)
+    return BatchNormalization(momentum=config.generator_momentum, name=name)(x)
 
 
 def _near_zero() -> keras.initializers.Initializer:
