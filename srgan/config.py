@@ -76,6 +76,7 @@ class Config:
     adam_beta1: float = 0.9
     adam_epsilon: float = 1e-7
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+    xla: bool = False  # compile the step; slower on CPUs, and on a GPU `python -m srgan bench` tells
 
     # Bookkeeping
     log_every: int = 50  # steps between two rows of the loss history

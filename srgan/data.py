@@ -101,6 +101,15 @@ class Dataset:
             lr_batch[slot], hr_batch[slot] = lr, hr
         return lr_batch, hr_batch
 
+    def batches(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The batches of `count` steps from `step` on, stacked: LR (count, batch, ...) and HR (count, batch, ...)."""
+        size, batch = self._config.hr_size, self._config.batch_size
+        lr = np.empty((count, batch, size // SCALE, size // SCALE, 3), np.uint8)
+        hr = np.empty((count, batch, size, size, 3), np.uint8)
+        for i in range(count):
+            lr[i], hr[i] = self.batch(step + i)
+        return lr, hr
+
     def _photo(self, position: int) -> int:
         """The photo at `position` in the endless sequence of shuffled epochs."""
         epoch, place = divmod(position, len(self.train))

@@ -65,11 +65,17 @@ def _prelu(x, slope):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's layer for (B, H, W, C) on the fused kernel, which stock Keras 3 does not use in training.
 
-    Statistics are float32 in every precision.
+    Statistics are float32 in every precision. Several replicas share them, on the slower path, so that they learn what
+    one would: the batch is one, however many devices carry it.
     """
+
+    def __init__(self, **kwargs):
+        super().__init__(**{"synchronized": True} | kwargs)
 
     def call(self, x, training=False, mask=None):
         training = bool(training) and self.trainable
+        if training and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            return super().call(x, training=True)
         y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x,
             scale=tf.cast(self.gamma, tf.float32),

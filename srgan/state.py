@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from srgan import checkpoints, models, precision, upscale
+from srgan import checkpoints, models, precision, replicas, upscale
 from srgan.config import Config
 from srgan.errors import SRGANError
 
@@ -18,13 +18,13 @@ class State:
         self.stage, self.step = stage, 0
         self.seconds = 0.0  # of training so far
         self.history = ""  # the text of the loss history
-        self.window: list[dict] = []  # the losses of each step since its last row
-        with precision.policy(precision.resolve(config.precision)):
+        self.window: list[dict] = []  # the losses since its last row: of each call, a number for each step
+        with replicas.strategy().scope(), precision.policy(precision.resolve(config.precision)):
             self.generator = models.generator(config)
             self.discriminator = models.discriminator(config) if stage == "srgan" else None
+            self.g_optimizer = _adam(config, self.generator)
+            self.d_optimizer = _adam(config, self.discriminator) if stage == "srgan" else None
         self.upscale = upscale.network(self.generator)
-        self.g_optimizer = _adam(config, self.generator)
-        self.d_optimizer = _adam(config, self.discriminator) if stage == "srgan" else None
 
     def variables(self) -> dict[str, tf.Variable]:
         """Everything to save, by a name that is the same in every process."""
@@ -51,12 +51,21 @@ class State:
         self.history, self.window = checkpoint.about["history"], checkpoint.about["window"]
 
 
+class LossScale(keras.optimizers.LossScaleOptimizer):
+    """Keras's loss scaling, where all replicas pass over an update if the gradient of one of them is not finite."""
+
+    def check_finite(self, grads):
+        failed = 1.0 - tf.cast(super().check_finite(grads), tf.float32)
+        context = tf.distribute.get_replica_context()
+        return tf.equal(context.all_reduce(tf.distribute.ReduceOp.SUM, failed), 0.0)
+
+
 def _adam(config: Config, network: keras.Model) -> keras.optimizers.Optimizer:
     """Adam with its moments already made, so that restoring finds them; with loss scaling in float16."""
     optimizer = keras.optimizers.Adam(
         learning_rate=0.0, beta_1=config.adam_beta1, epsilon=config.adam_epsilon, name=f"adam_{network.name}"
     )
     if network.dtype_policy.name == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name=f"scale_{network.name}")
+        optimizer = LossScale(optimizer, name=f"scale_{network.name}")
     optimizer.build(network.trainable_variables)
     return optimizer

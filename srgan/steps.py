@@ -7,12 +7,18 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from srgan import losses
-from srgan.config import Config
+from srgan import losses, replicas
+from srgan.config import SCALE, Config
 from srgan.features import Features, features
 from srgan.state import State
 
 Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+Steps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]
+
+LOSSES = {  # what each stage's step reports
+    "srresnet": ("loss",),
+    "srgan": ("perceptual", "content", "adversarial", "discriminator", "d_hr", "d_sr", "accuracy_hr", "accuracy_sr"),
+}
 
 
 def pretrain_step(config: Config, state: State, _features: Features | None = None) -> Step:
@@ -22,7 +28,7 @@ def pretrain_step(config: Config, state: State, _features: Features | None = Non
     def step(_, lr, hr):
         with tf.GradientTape() as tape:
             loss = losses.pixel_loss(config, hr, generator(lr, training=True))
-            scaled = optimizer.scale_loss(loss)
+            scaled = optimizer.scale_loss(loss / replicas.count())  # the optimizer adds up what the replicas find
         optimizer.apply(tape.gradient(scaled, generator.trainable_variables), generator.trainable_variables)
         return {"loss": loss}
 
@@ -35,9 +41,10 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
     g_optimizer, d_optimizer = state.g_optimizer, state.d_optimizer
 
     def step(index, lr, hr):
-        real = losses.labels(config, config.real_label, index, 0)
-        fake = losses.labels(config, config.fake_label, index, 1)
-        wanted = losses.labels(config, config.generator_label, index, 2)
+        real, fake, wanted = (
+            replicas.part(losses.labels(config, value, index, stream))
+            for stream, value in enumerate((config.real_label, config.fake_label, config.generator_label))
+        )
 
         with tf.GradientTape(persistent=True) as tape:
             sr = generator(lr, training=True)
@@ -46,7 +53,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
 
             # D learns to tell HR from SR ...
             d_loss = losses.discriminator_loss(hr_logits, sr_logits, real, fake)
-            d_scaled = d_optimizer.scale_loss(d_loss)
+            d_scaled = d_optimizer.scale_loss(d_loss / replicas.count())
 
             # ... and G to be like HR in content while D takes its work for HR.
             content = losses.content_loss(config, features, hr, sr)
@@ -54,7 +61,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             g_loss = content + config.adversarial_weight * adversarial
             if config.total_variation_weight:
                 g_loss += config.total_variation_weight * losses.total_variation(sr)
-            g_scaled = g_optimizer.scale_loss(g_loss)
+            g_scaled = g_optimizer.scale_loss(g_loss / replicas.count())
 
         # Both gradients are taken before either network moves.
         d_gradients = tape.gradient(d_scaled, discriminator.trainable_variables)
@@ -62,9 +69,11 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         d_optimizer.apply(d_gradients, discriminator.trainable_variables)
         g_optimizer.apply(g_gradients, generator.trainable_variables)
 
-        d_hr, d_sr = tf.reduce_mean(tf.sigmoid(hr_logits)), tf.reduce_mean(tf.sigmoid(sr_logits))
-        return {"perceptual": g_loss, "content": content, "adversarial": adversarial,
-                "discriminator": d_loss, "d_hr": d_hr, "d_sr": d_sr}  # fmt: skip
+        belief = {"d_hr": tf.sigmoid(hr_logits), "d_sr": tf.sigmoid(sr_logits)}
+        right = {"accuracy_hr": tf.cast(hr_logits > 0, tf.float32), "accuracy_sr": tf.cast(sr_logits < 0, tf.float32)}
+        return {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss} | {
+            name: tf.reduce_mean(values) for name, values in (belief | right).items()
+        }
 
     return step
 
@@ -72,13 +81,40 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
 STEPS = {"srresnet": pretrain_step, "srgan": gan_step}
 
 
-def compile_step(config: Config, state: State) -> Step:
-    """The stage's step as one traced function of (step, LR uint8, HR uint8)."""
-    step = STEPS[state.stage](config, state, features(config) if state.stage == "srgan" else None)
+def compile_steps(config: Config, state: State) -> Steps:
+    """Several updates of the stage as one traced function, on all replicas, without a word to the host between them.
 
-    @tf.function
-    def compiled(index, lr, hr):
-        return step(index, tf.cast(lr, tf.float32) / 255.0, tf.cast(hr, tf.float32) / 127.5 - 1.0)
+    (first step, learning rates (K,), LR uint8 (K, B, H / 4, W / 4, 3), HR uint8 (K, B, H, W, 3)) -> losses, each (K,).
+    """
+    replicas.refuse_uneven(config.batch_size)
+    with replicas.strategy().scope():
+        step = STEPS[state.stage](config, state, features(config) if state.stage == "srgan" else None)
+    optimizers = [optimizer for optimizer in (state.g_optimizer, state.d_optimizer) if optimizer is not None]
+
+    @tf.function(jit_compile=config.xla)
+    def on_replica(index, lr, hr):
+        return step(index, tf.cast(replicas.part(lr), tf.float32) / 255.0, tf.cast(replicas.part(hr), tf.float32) / 127.5 - 1.0)
+
+    def one(index, rate, lr, hr):
+        for optimizer in optimizers:
+            optimizer.learning_rate = rate
+        reported = replicas.strategy().run(on_replica, (index, lr, hr))
+        return {name: replicas.mean(value) for name, value in reported.items()}
+
+    lr_shape = (config.batch_size, config.hr_size // SCALE, config.hr_size // SCALE, 3)
+    hr_shape = (config.batch_size, config.hr_size, config.hr_size, 3)
+
+    @tf.function(input_signature=[
+        tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.float32),
+        tf.TensorSpec((None, *lr_shape), tf.uint8), tf.TensorSpec((None, *hr_shape), tf.uint8),
+    ])  # fmt: skip
+    def compiled(first, rates, lr, hr):
+        count = tf.size(rates)
+        table = tf.TensorArray(tf.float32, count, element_shape=(len(LOSSES[state.stage]),))
+        for i in tf.range(count):
+            reported = one(first + tf.cast(i, tf.int64), rates[i], lr[i], hr[i])
+            table = table.write(i, tf.stack([reported[name] for name in LOSSES[state.stage]]))
+        return dict(zip(LOSSES[state.stage], tf.unstack(table.stack(), axis=1), strict=True))
 
     return compiled
 

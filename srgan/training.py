@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import hashlib
 import math
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from srgan import checkpoints, data, images, machine, metrics, mirror, weights
+from srgan import checkpoints, data, mirror, records, replicas, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.heartbeat import Heartbeat
@@ -25,35 +26,34 @@ from srgan.history import History
 from srgan.paths import Paths, remove_leftovers
 from srgan.progress import Progress, ago
 from srgan.state import State
-from srgan.steps import compile_step, learning_rate
+from srgan.steps import LOSSES, compile_steps, learning_rate
 
-COLUMNS = {  # of each stage's loss history
-    "srresnet": ("step", "loss", "learning_rate", "images_per_second"),
-    "srgan": ("step", "perceptual", "content", "adversarial", "discriminator", "d_hr", "d_sr", "learning_rate",
-              "images_per_second"),
-}  # fmt: skip
+# Of each stage's loss history.
+COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for stage, reported in LOSSES.items()}
+SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a step at least): a request to stop waits
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
-FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "log_every", "sample_every",
+FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "xla", "log_every", "sample_every",
                   "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     """Train `stage` until its horizon, resuming from its newest checkpoint; a stage that is done returns at once.
 
-    Writes checkpoints and weights under model/, the loss history under loss/, sample strips under output/.
-    Ctrl-C, the notebook's stop button and SIGTERM end it after the current step, with everything saved, in a
-    KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if the checkpoint is of other
-    settings, if a loss is not finite, or if a file cannot be written.
+    Writes checkpoints and weights under model/, the loss history under loss/, sample strips under output/; of several
+    workers the first does. Ctrl-C, the notebook's stop button and SIGTERM end it after the current steps, with
+    everything saved, in a KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if the
+    checkpoint is of other settings, if a loss is not finite, if a file cannot be written, or if another worker dies.
     """
+    replicas.refuse_uneven(config.batch_size)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
-    with mirror.open_mirror(paths, progress) as copies, Heartbeat(paths.session) as heartbeat:
-        remove_leftovers(paths)
+    with _files(paths, progress) as (copies, heartbeat), replicas.losses_told():
         dataset = data.prepare(config, paths)
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.horizon(stage)
         if state.step >= horizon:
-            _export_if_missing(config, paths, state, dataset)
+            if replicas.is_chief():
+                records.export_if_missing(config, paths, state, dataset)
             progress.say(f"{stage} has reached step {state.step} of {horizon}: nothing to do.")
             return state
         progress.start(stage, state.step, horizon, config.batch_size)
@@ -62,9 +62,20 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
                 _loop(config, paths, state, dataset, progress, Session(copies, heartbeat, stop))
         finally:
             progress.close()
-    if stop:
+    if state.step < horizon:
         raise KeyboardInterrupt(f"Stopped at step {state.step} of {horizon}, saved. Run the same again to go on.")
     return state
+
+
+@contextlib.contextmanager
+def _files(paths: Paths, progress: Progress) -> Iterator[tuple]:
+    """The run's files are this session's: the copy on Drive, if there is one, and the heartbeat. Not for later workers."""
+    if not replicas.is_chief():
+        yield None, None
+        return
+    with mirror.open_mirror(paths, progress) as copies, Heartbeat(paths.session) as heartbeat:
+        remove_leftovers(paths)
+        yield copies, heartbeat
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class Session:
     """What reaches a running training from outside, and what leaves it."""
 
     copies: mirror.Mirror | None
-    heartbeat: Heartbeat
+    heartbeat: Heartbeat | None
     stop: list  # filled by a request to stop
 
     def check(self) -> None:
@@ -82,22 +93,34 @@ class Session:
 
 
 def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, progress: Progress) -> State:
-    """The state of the newest readable checkpoint of `stage`, or the state that the stage begins with."""
+    """The state of the newest readable checkpoint of `stage`, or the state that the stage begins with.
+
+    Of several workers the first reads it, and the others get it from there.
+    """
     if stage not in STAGES:
         raise SRGANError(f'There is no stage "{stage}"; the stages are {", ".join(STAGES)}.')
-    checkpoint, complaints = checkpoints.newest(paths.checkpoints, stage)
+    state = State(config, stage)
+    if replicas.is_chief():
+        _read(config, paths, state, dataset, progress)
+    key = int(hashlib.sha256(dataset.key.encode()).hexdigest()[:12], 16)
+    state.step, chiefs_key = replicas.from_chief([state.step, key])
+    if key != chiefs_key:
+        raise SRGANError(f"This worker has other photos ({dataset.folder}) than the first one. Give all workers the same.")
+    replicas.copy_from_chief(list(state.variables().values()))
+    return state
+
+
+def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, progress: Progress) -> None:
+    """Give `state` what the newest checkpoint of its stage holds, or what the stage begins from."""
+    checkpoint, complaints = checkpoints.newest(paths.checkpoints, state.stage)
     for complaint in complaints:
         progress.say(complaint)
     if checkpoint is not None:
         _refuse_other_settings(config, checkpoint, dataset)
-        state = State(config, stage)
         state.load(checkpoint)
         progress.say(f"Going on from {checkpoint.path.name}, saved {checkpoint.about['saved']}.")
-        return state
-    state = State(config, stage)
-    if stage == "srgan":
+    elif state.stage == "srgan":
         _begin_from_srresnet(state, paths)
-    return state
 
 
 def standing(config: Config, paths: Paths) -> str:
@@ -118,116 +141,69 @@ def standing(config: Config, paths: Paths) -> str:
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
     """Step, log, sample and save until the horizon or a request to stop."""
     stage, horizon = state.stage, config.horizon(state.stage)
-    step = compile_step(config, state)
-    history = History(paths.history(stage), COLUMNS[stage], state.history)
+    run = compile_steps(config, state)
+    history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
     clock = last_save = time.monotonic()
     timed = 0  # steps since `clock` was read
-    at_end = False  # decided once a step: a signal that comes while files are written still finds its work saved
-    while not at_end:
-        rate = learning_rate(config, stage, state.step)
-        for optimizer in (state.g_optimizer, state.d_optimizer):
-            if optimizer is not None:
-                optimizer.learning_rate = rate
-        lr, hr = dataset.batch(state.step)
-        state.window.append(step(tf.constant(state.step, tf.int64), tf.constant(lr), tf.constant(hr)))
-        state.step += 1
-        timed += 1
+    per_call = 1  # steps that the device takes without the host
+    at_end = False  # decided once a call: a signal that comes while files are written still finds its work saved
+    with ThreadPoolExecutor(1, "batches") as thread:  # makes the next batches while the device works on these
+        ahead = thread.submit(dataset.batches, state.step, steps_to_event(config, stage, state.step, per_call))
+        while not at_end:
+            lr, hr = ahead.result()
+            rates = [learning_rate(config, stage, state.step + i) for i in range(len(lr))]
+            after = state.step + len(lr)
+            ahead = thread.submit(dataset.batches, after, steps_to_event(config, stage, after, per_call))
+            state.window.append(run(tf.constant(state.step, tf.int64), tf.constant(rates), tf.constant(lr), tf.constant(hr)))
+            state.step = after
+            timed += len(lr)
 
-        at_end = state.step == horizon or bool(session.stop)
-        save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
-        if save_is_due or state.step % config.log_every == 0:
-            means = mean_losses(state)
-            elapsed, clock = time.monotonic() - clock, time.monotonic()
-            state.seconds += elapsed
-            speed, timed = timed * config.batch_size / elapsed, 0
-        if state.step == horizon or state.step % config.log_every == 0:
-            row = {"step": state.step} | means | {"learning_rate": rate, "images_per_second": speed}
-            history.append(row)
-            state.history = history.text
-            progress.row(row)
-            state.window = []
-        if state.step == horizon or state.step % config.sample_every == 0:
-            write_sample(paths.sample(stage, state.step), state, dataset)
-            progress.sample(paths.sample(stage, state.step))
-        if save_is_due:
-            session.check()
-            progress.saved(save(config, paths, state, dataset))
-            if session.copies is not None:
-                session.copies.wake()
-            last_save = time.monotonic()
+            at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
+            save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
+            if save_is_due or state.step % config.log_every == 0:
+                means = mean_losses(state)
+                elapsed, clock = time.monotonic() - clock, time.monotonic()
+                state.seconds += elapsed
+                per_call = 1 if replicas.several_workers() else max(1, int(SECONDS_PER_CALL * timed / elapsed))
+                speed, timed = timed * config.batch_size / elapsed, 0
+            if state.step == horizon or state.step % config.log_every == 0:
+                row = {"step": state.step} | means | {"learning_rate": rates[-1], "images_per_second": speed}
+                state.window = []
+                if history is not None:
+                    history.append(row)
+                    state.history = history.text
+                    progress.row(row)
+            if history is None:  # another worker keeps the files
+                continue
+            if state.step == horizon or state.step % config.sample_every == 0:
+                records.write_sample(paths.sample(stage, state.step), state, dataset)
+                progress.sample(paths.sample(stage, state.step))
+            if save_is_due:
+                session.check()
+                progress.saved(records.save(config, paths, state, dataset))
+                if session.copies is not None:
+                    session.copies.wake()
+                last_save = time.monotonic()
+
+
+def steps_to_event(config: Config, stage: str, step: int, most: int) -> int:
+    """How many steps can be taken from `step` on without passing a row, a sample or the horizon; at most `most`."""
+    ends = (config.horizon(stage) - step, *(every - step % every for every in (config.log_every, config.sample_every)))
+    return min(most, *ends)
 
 
 def mean_losses(state: State) -> dict[str, float]:
     """The mean losses since the last row of the history. Raises SRGANError if one is not finite."""
-    state.window = [{name: float(value) for name, value in step.items()} for step in state.window]
-    means = {name: float(np.mean([step[name] for step in state.window])) for name in state.window[0]}
+    state.window = [{name: np.asarray(values).tolist() for name, values in call.items()} for call in state.window]
+    values = {name: [value for call in state.window for value in call[name]] for name in state.window[0]}
+    means = {name: float(np.mean(values[name])) for name in values}
     for name, value in means.items():
         if not math.isfinite(value):
             raise SRGANError(
-                f"The {name} loss became {value} between steps {state.step - len(state.window)} and {state.step}. "
+                f"The {name} loss became {value} between steps {state.step - len(values[name])} and {state.step}. "
                 "Nothing of it was saved: the last checkpoint is good. Lower the learning rate and run the same again."
             )
     return means
-
-
-def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> Path:
-    """Write checkpoint and weights of `state`; returns the checkpoint's path."""
-    about = _card(config, state, dataset)
-    everything = about | {
-        "history": state.history,
-        "window": state.window,
-        "config": config.to_dict(),
-        "data": dataset.key,
-        "versions": machine.versions(),
-    }
-    arrays = {name: variable.numpy() for name, variable in state.variables().items()}
-    keep = config.keep_checkpoints, config.keep_hourly, config.keep_best
-    path = checkpoints.save(paths.checkpoints, arrays, everything, *keep)
-    weights.save(paths.weights(state.stage), state.generator, config, about)
-    return path
-
-
-def _card(config: Config, state: State, dataset: data.Dataset) -> dict:
-    """What weights and checkpoints both say of themselves."""
-    return {
-        "preset": config.preset,
-        "stage": state.stage,
-        "step": state.step,
-        "seconds": round(state.seconds, 1),
-        "metrics": held_out_metrics(state, dataset),
-        "saved": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "commit": machine.commit(),
-    }
-
-
-def _export_if_missing(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> None:
-    """Write the weights of a finished stage again if they are gone, damaged or of another step."""
-    try:
-        whole = weights.card(paths.weights(state.stage))["step"] == state.step
-    except SRGANError:
-        whole = False
-    if not whole:
-        weights.save(paths.weights(state.stage), state.generator, config, _card(config, state, dataset))
-
-
-def write_sample(path: Path, state: State, dataset: data.Dataset) -> None:
-    """A strip LR | SR | HR of crops of three held-out photos."""
-    sheets = [images.strip({"LR": lr, "SR": state.upscale(lr), "HR": hr}, height=256) for lr, hr in held_out_crops(dataset, 3)]
-    images.save_png(path, images.stack(sheets))
-
-
-def held_out_metrics(state: State, dataset: data.Dataset) -> dict[str, float]:
-    """Mean PSNR-Y on crops of held-out photos, few enough to be measured at every save."""
-    scores = [metrics.psnr_y(hr, state.upscale(lr)) for lr, hr in held_out_crops(dataset, 8)]
-    return {"psnr_y": round(float(np.mean(scores)), 4), "crops": len(scores)}
-
-
-def held_out_crops(dataset: data.Dataset, count: int, size: int = 128) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """LR and HR, uint8, of the middles of the first `count` held-out photos."""
-    for i in range(min(count, len(dataset.test))):
-        _, hr = dataset.test.pair(i)
-        hr = images.centre_crop(hr, min(size, *hr.shape[:2]))
-        yield images.degrade(hr), hr
 
 
 def _begin_from_srresnet(state: State, paths: Paths) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
-from srgan import checkpoints, data, training
+from srgan import checkpoints, data, records, training
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths
@@ -159,14 +159,14 @@ def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS)
     dataset = data.prepare(config, paths)
     state = training.resume(config, paths, "srgan", dataset, Silent())
     before = state.step
-    training.held_out_metrics(state, dataset)  # traces the network before the failures begin
+    records.held_out_metrics(state, dataset)  # traces the network before the failures begin
 
     def save(operation: str, nth: int, number: int) -> tuple[int, bool]:
         """How many calls there were, and whether it stopped in words; then all is as before."""
         state.step, stopped = before + 1, False
         with failing(operation, nth, number) as calls:
             try:
-                training.save(config, paths, state, dataset)
+                records.save(config, paths, state, dataset)
             except SRGANError:
                 stopped = True
         again = training.resume(config, paths, "srgan", dataset, Silent())

@@ -142,7 +142,8 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
     adam(2e-2, d).apply(d_gradients, d.trainable_variables)
 
     expected = {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss,
-                "d_hr": np.mean(1 / (1 + np.exp(-on_hr))), "d_sr": np.mean(1 / (1 + np.exp(-on_sr)))}  # fmt: skip
+                "d_hr": np.mean(1 / (1 + np.exp(-on_hr))), "d_sr": np.mean(1 / (1 + np.exp(-on_sr))),
+                "accuracy_hr": np.mean(on_hr > 0), "accuracy_sr": np.mean(on_sr < 0)}  # fmt: skip
     assert {name: float(value) for name, value in reported.items()} == pytest.approx(
         {name: float(value) for name, value in expected.items()}, rel=1e-4
     )
@@ -212,6 +213,7 @@ def test_a_gan_step_in_half_precision_is_that_of_float32_but_for_rounding(gan):
 def straight_and_broken(config: Config, straight: Paths, broken: Paths) -> list[str]:
     """Run both stages twice, the second time with an interruption in each; returns what those said."""
     tf.config.experimental.enable_op_determinism()
+    training.SECONDS_PER_CALL = 0.0  # one step at a time: an interruption falls between two rows
     for stage in STAGES:
         training.fit(config, straight, stage, silent())
     said = []

@@ -1,0 +1,144 @@
+"""Two replicas learn what one does: as two devices of one process, and as two processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from srgan import checkpoints, replicas, training
+from srgan.config import STAGES, Config
+from srgan.errors import SRGANError
+from srgan.paths import PROJECT, Paths
+from srgan.progress import Progress
+
+# Every kind of step: batch norm in both networks, labels with noise, all terms of the loss. Adam's large epsilon keeps
+# the rounding of a near-zero gradient from becoming a step of full size.
+EVERYTHING = dict(pretrain_steps=6, gan_steps=6, batch_size=4, label_noise=0.05, adversarial_weight=0.1, adam_epsilon=1e-3,
+                  total_variation_weight=0.01, deterministic=True)  # fmt: skip
+TOLERANCE = 2e-5  # of a weight, after 6 + 6 steps of learning rate 1e-3: the order of the sums differs, and nothing else
+
+
+def trained(config: Config, workdir: Path, devices: int) -> dict[str, dict[str, np.ndarray]]:
+    """What both stages end with, on so many logical CPUs; called in a process of its own."""
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * devices
+    )
+    if devices > 1:
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
+        replicas.strategy = lambda: strategy
+    for stage in STAGES:
+        training.fit(config, Paths(workdir, "tiny"), stage, Progress())
+    return ends(Paths(workdir, "tiny"))
+
+
+def ends(paths: Paths) -> dict[str, dict[str, np.ndarray]]:
+    return {stage: checkpoints.newest(paths.checkpoints, stage)[0].arrays for stage in STAGES}
+
+
+def in_a_process(function, *arguments):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def assert_equal(ours: dict, theirs: dict, tolerance: float) -> None:
+    for stage in STAGES:
+        assert ours[stage].keys() == theirs[stage].keys()
+        for name, array in theirs[stage].items():
+            np.testing.assert_allclose(ours[stage][name], array, atol=tolerance, rtol=1e-3, err_msg=f"{stage} {name}")
+
+
+@pytest.fixture(scope="module")
+def alone(tiny, tmp_path_factory) -> dict:
+    return in_a_process(trained, tiny.replace(**EVERYTHING), tmp_path_factory.mktemp("alone"), 1)
+
+
+def test_two_devices_learn_what_one_does(tiny, alone, tmp_path):
+    assert_equal(in_a_process(trained, tiny.replace(**EVERYTHING), tmp_path, 2), alone, TOLERANCE)
+
+
+def test_devices_that_skip_an_update_in_float16_skip_it_together(tiny, tmp_path):
+    """The gradient of one replica alone is not finite: neither moves, and both halve their scale."""
+    assert in_a_process(skipped_together, tiny.replace(batch_size=4, precision="mixed_float16")) == {
+        "moved": 0.0, "scales": [2.0**14, 2.0**14], "moved by the next": True, "equal": True,
+    }  # fmt: skip
+
+
+def skipped_together(config: Config) -> dict:
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    replicas.strategy = lambda: strategy
+    state = training.State(config, "srresnet")
+    state.g_optimizer.learning_rate = 1e-2
+    kernel = state.generator.get_layer("head_conv").kernel
+    before = kernel.numpy()
+
+    @tf.function
+    def apply(values):
+        def on_replica(value):
+            gradients = [tf.fill(variable.shape, tf.cast(value, variable.dtype)) for variable in state.generator.trainable_variables]
+            state.g_optimizer.apply(gradients, state.generator.trainable_variables)
+
+        strategy.run(on_replica, (values,))
+
+    def both(first, second):
+        return strategy.experimental_distribute_values_from_function(
+            lambda replica: tf.constant([first, second][replica.replica_id_in_sync_group], tf.float32)
+        )
+
+    apply(both(1.0, np.inf))
+    outcome = {"moved": float(np.abs(kernel.numpy() - before).max())}
+    outcome["scales"] = [float(scale) for scale in strategy.experimental_local_results(state.g_optimizer.dynamic_scale.value)]
+    apply(both(1.0, 2.0))
+    outcome["moved by the next"] = bool(np.abs(kernel.numpy() - before).max() > 1e-3)
+    copies = [copy.numpy() for copy in strategy.experimental_local_results(kernel.value)]
+    outcome["equal"] = bool(np.array_equal(*copies))
+    return outcome
+
+
+# Two processes ------------------------------------------------------------------------------------------------------
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def start_worker(index: int, ports: list[int], stage: str, config: Config, workdir: Path) -> subprocess.Popen:
+    """`python -m srgan pretrain` (or train) as worker `index`."""
+    task = {"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]}, "task": {"type": "worker", "index": index}}
+    changes = [f"--set={name}={value}" for name, value in config.to_dict().items() if name != "preset" and value != ""]
+    command = [sys.executable, "-m", "srgan", {"srresnet": "pretrain", "srgan": "train"}[stage], "--workdir", str(workdir)]
+    environment = os.environ | {"TF_CONFIG": json.dumps(task)}
+    return subprocess.Popen([*command, *changes], cwd=PROJECT, env=environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+
+
+def test_two_workers_learn_what_one_process_does(tiny, alone, tmp_path):
+    """Each in a working directory of its own: what the second one learns comes over the network alone."""
+    config = tiny.replace(**EVERYTHING, run="tiny")
+    for stage in STAGES:
+        ports = free_ports(2)
+        workers = [start_worker(i, ports, stage, config, tmp_path / str(i)) for i in range(2)]
+        said = [worker.communicate(timeout=240)[0] for worker in workers]
+        assert [worker.returncode for worker in workers] == [0, 0], said
+    assert_equal(ends(Paths(tmp_path / "0", "tiny")), alone, TOLERANCE)
+    assert not list((tmp_path / "1").glob("model/**/*.npz")), "the second worker keeps files too"
