@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from srgan import checkpoints, replicas, training
 from srgan.config import STAGES, Config
-from srgan.errors import SRGANError
 from srgan.paths import PROJECT, Paths
 from srgan.progress import Progress
 
@@ -30,21 +29,27 @@ EVERYTHING = dict(pretrain_steps=6, gan_steps=6, batch_size=4, label_noise=0.05,
 TOLERANCE = 2e-5  # of a weight, after 6 + 6 steps of learning rate 1e-3: the order of the sums differs, and nothing else
 
 
-def trained(config: Config, workdir: Path, devices: int) -> dict[str, dict[str, np.ndarray]]:
-    """What both stages end with, on so many logical CPUs; called in a process of its own."""
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * devices
-    )
-    if devices > 1:
-        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(devices)])
-        replicas.strategy = lambda: strategy
-    for stage in STAGES:
+def trained(
+    config: Config, workdir: Path, devices: int, stages: tuple[str, ...] = tuple(STAGES)
+) -> dict[str, dict[str, np.ndarray]]:
+    """What the stages end with, on so many logical CPUs; called in a process of its own."""
+    use_logical_devices(devices)
+    for stage in stages:
         training.fit(config, Paths(workdir, "tiny"), stage, Progress())
-    return ends(Paths(workdir, "tiny"))
+    return ends(Paths(workdir, "tiny"), stages)
 
 
-def ends(paths: Paths) -> dict[str, dict[str, np.ndarray]]:
-    return {stage: checkpoints.newest(paths.checkpoints, stage)[0].arrays for stage in STAGES}
+def use_logical_devices(count: int) -> None:
+    """Make of this process's one CPU so many devices; several of them train together."""
+    cpu, *_ = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    if count > 1:
+        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+        replicas.strategy = lambda: strategy
+
+
+def ends(paths: Paths, stages: tuple[str, ...] = tuple(STAGES)) -> dict[str, dict[str, np.ndarray]]:
+    return {stage: checkpoints.newest(paths.checkpoints, stage)[0].arrays for stage in stages}
 
 
 def in_a_process(function, *arguments):
@@ -53,7 +58,7 @@ def in_a_process(function, *arguments):
 
 
 def assert_equal(ours: dict, theirs: dict, tolerance: float) -> None:
-    for stage in STAGES:
+    for stage in ours:
         assert ours[stage].keys() == theirs[stage].keys()
         for name, array in theirs[stage].items():
             np.testing.assert_allclose(ours[stage][name], array, atol=tolerance, rtol=1e-3, err_msg=f"{stage} {name}")
@@ -76,11 +81,8 @@ def test_devices_that_skip_an_update_in_float16_skip_it_together(tiny, tmp_path)
 
 
 def skipped_together(config: Config) -> dict:
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-    )
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    replicas.strategy = lambda: strategy
+    use_logical_devices(2)
+    strategy = replicas.strategy()
     state = training.State(config, "srresnet")
     state.g_optimizer.learning_rate = 1e-2
     kernel = state.generator.get_layer("head_conv").kernel
@@ -89,7 +91,9 @@ def skipped_together(config: Config) -> dict:
     @tf.function
     def apply(values):
         def on_replica(value):
-            gradients = [tf.fill(variable.shape, tf.cast(value, variable.dtype)) for variable in state.generator.trainable_variables]
+            gradients = [
+                tf.fill(variable.shape, tf.cast(value, variable.dtype)) for variable in state.generator.trainable_variables
+            ]
             state.g_optimizer.apply(gradients, state.generator.trainable_variables)
 
         strategy.run(on_replica, (values,))
@@ -142,3 +146,44 @@ def test_two_workers_learn_what_one_process_does(tiny, alone, tmp_path):
         assert [worker.returncode for worker in workers] == [0, 0], said
     assert_equal(ends(Paths(tmp_path / "0", "tiny")), alone, TOLERANCE)
     assert not list((tmp_path / "1").glob("model/**/*.npz")), "the second worker keeps files too"
+
+
+def test_a_run_goes_on_with_another_number_of_devices(tiny, alone, tmp_path):
+    """Half way on two devices, the rest on one: the same end."""
+    config = tiny.replace(**EVERYTHING)
+    in_a_process(trained, config.replace(pretrain_steps=3), tmp_path, 2, ("srresnet",))
+    assert_equal(in_a_process(trained, config, tmp_path, 1, ("srresnet",)), alone, TOLERANCE)
+
+
+def wait_for(condition, seconds: float, worker: subprocess.Popen) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert worker.poll() is None, worker.communicate()[0]
+        assert time.monotonic() < end, "nothing came of it"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("victim, number, said_by_the_other", [
+    (1, signal.SIGKILL, "Another worker of this training is gone, so this one stops. The last checkpoint"),
+    (0, signal.SIGKILL, "Another worker of this training is gone, so this one stops. The last checkpoint"),
+    (1, signal.SIGTERM, "saved. Run the same again to go on."),
+])  # fmt: skip
+def test_the_end_of_one_worker_is_the_end_of_all(tiny, tmp_path, victim, number, said_by_the_other):
+    """A worker that dies takes nothing along but the steps since the last save; one that is asked to stop stops all, saved."""
+    config = tiny.replace(**EVERYTHING, run="tiny").replace(pretrain_steps=10**6, save_minutes=0.001)
+    ports, paths = free_ports(2), Paths(tmp_path / "0", "tiny")
+    workers = [start_worker(i, ports, "srresnet", config, tmp_path / str(i)) for i in range(2)]
+    try:
+        wait_for(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, 120, workers[0])
+        workers[victim].send_signal(number)
+        begun = time.monotonic()
+        said = workers[1 - victim].communicate(timeout=150)[0]
+        print(f"{time.monotonic() - begun:.0f} s until the other worker ended")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
+    assert said_by_the_other in said
+    assert workers[1 - victim].returncode == (1 if number == signal.SIGKILL else 130)
+    checkpoint, complaints = checkpoints.newest(paths.checkpoints, "srresnet")
+    assert complaints == [] and checkpoint.step > 0
