@@ -10,12 +10,15 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from srgan.errors import SRGANError
+
+Made = TypeVar("Made")
 
 # What TensorFlow raises in the workers that are left when one has died.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.InternalError,
@@ -88,6 +91,13 @@ def refuse_uneven(batch_size: int) -> None:
             f"A batch of {batch_size} cannot be shared out equally among {count()} devices: "
             f"set batch_size to a multiple of {count()}, or hide some devices (CUDA_VISIBLE_DEVICES)."
         )
+
+
+def chief_first(make: Callable[[], Made]) -> Made:
+    """What `make` gives, made by the chief before any other worker begins: they may share a disk."""
+    made = make() if is_chief() else None
+    any_worker(False)  # here they wait for one another
+    return make() if made is None else made
 
 
 def any_worker(flag: bool) -> bool:

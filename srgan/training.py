@@ -48,7 +48,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
     with _files(paths, progress) as (copies, heartbeat), replicas.losses_told():
-        dataset = data.prepare(config, paths)
+        dataset = replicas.chief_first(lambda: data.prepare(config, paths))
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.horizon(stage)
         if state.step >= horizon:

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from srgan import checkpoints, replicas, training
 from srgan.config import STAGES, Config
+from srgan.errors import SRGANError
 from srgan.paths import PROJECT, Paths
 from srgan.progress import Progress
 
@@ -171,14 +172,12 @@ def wait_for(condition, seconds: float, worker: subprocess.Popen) -> None:
 def test_the_end_of_one_worker_is_the_end_of_all(tiny, tmp_path, victim, number, said_by_the_other):
     """A worker that dies takes nothing along but the steps since the last save; one that is asked to stop stops all, saved."""
     config = tiny.replace(**EVERYTHING, run="tiny").replace(pretrain_steps=10**6, save_minutes=0.001)
-    ports, paths = free_ports(2), Paths(tmp_path / "0", "tiny")
-    workers = [start_worker(i, ports, "srresnet", config, tmp_path / str(i)) for i in range(2)]
+    ports, paths = free_ports(2), Paths(tmp_path, "tiny")
+    workers = [start_worker(i, ports, "srresnet", config, tmp_path) for i in range(2)]  # on one disk, this time
     try:
         wait_for(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, 120, workers[0])
         workers[victim].send_signal(number)
-        begun = time.monotonic()
         said = workers[1 - victim].communicate(timeout=150)[0]
-        print(f"{time.monotonic() - begun:.0f} s until the other worker ended")
     finally:
         for worker in workers:
             worker.kill()
@@ -187,3 +186,39 @@ def test_the_end_of_one_worker_is_the_end_of_all(tiny, tmp_path, victim, number,
     assert workers[1 - victim].returncode == (1 if number == signal.SIGKILL else 130)
     checkpoint, complaints = checkpoints.newest(paths.checkpoints, "srresnet")
     assert complaints == [] and checkpoint.step > 0
+
+
+def test_workers_with_other_photos_are_refused(tiny, photo_folder, tmp_path):
+    config = tiny.replace(**EVERYTHING, run="tiny")
+    ports = free_ports(2)
+    workers = [
+        start_worker(i, ports, "srresnet", config.replace(dataset=dataset), tmp_path / str(i))
+        for i, dataset in enumerate((config.dataset, f"folder:{photo_folder}"))
+    ]
+    said = [worker.communicate(timeout=150)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [1, 1]
+    assert "This worker has other photos" in said[1] and "Another worker of this training is gone" in said[0]
+
+
+# Words --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(tiny, paths, monkeypatch):
+    monkeypatch.setattr(replicas, "count", lambda: 3)
+    with pytest.raises(
+        SRGANError, match="A batch of 2 cannot be shared out equally among 3 devices: set batch_size to a multiple of 3"
+    ):
+        training.fit(tiny, paths, "srresnet", Progress())
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"cluster": 3}'])
+def test_a_tf_config_that_cannot_be_read_is_told(text, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(SRGANError, match="TF_CONFIG cannot be read"):
+        replicas.strategy.__wrapped__()
+
+
+def test_several_gpus_are_used_without_being_asked_for(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["one", "two"])
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda: "mirrored")
+    assert replicas.strategy.__wrapped__() == "mirrored"

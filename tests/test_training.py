@@ -252,6 +252,48 @@ def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_p
         assert rows[0] == rows[1]
 
 
+def steps_by_the_call(config: Config, workdir: Path, seconds: float) -> tuple[list[str], list[int]]:
+    """Train both stages with calls of up to so many seconds; the histories, and how many steps each call took."""
+    tf.config.experimental.enable_op_determinism()
+    training.SECONDS_PER_CALL = seconds
+    counts, make = [], data.Dataset.batches
+
+    def counted(dataset, step, count):
+        counts.append(count)
+        return make(dataset, step, count)
+
+    with mock.patch.object(data.Dataset, "batches", counted):
+        for stage in STAGES:
+            training.fit(config, Paths(workdir, "tiny"), stage, silent())
+    # Without the column that tells the speed.
+    histories = [Paths(workdir, "tiny").history(stage).read_text().splitlines() for stage in STAGES]
+    return [[line.rpartition(",")[0] for line in lines] for lines in histories], counts
+
+
+def test_many_steps_a_call_are_the_same_as_one_bit_for_bit(tiny, tmp_path):
+    config = tiny.replace(pretrain_steps=13, gan_steps=13, log_every=5, sample_every=3, label_noise=0.05, warmup_steps=2,
+                          pretrain_schedule="cosine")  # fmt: skip
+    ends = {}
+    for seconds in (0.0, 1e9):
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            histories, counts = process.submit(steps_by_the_call, config, tmp_path / str(seconds), seconds).result()
+        ends[seconds] = histories, [newest(Paths(tmp_path / str(seconds), "tiny"), stage).arrays for stage in STAGES]
+        assert max(counts) == (1 if seconds == 0.0 else 3)
+        assert sum(counts) == 13 + 13
+    assert ends[0.0][0] == ends[1e9][0]
+    for one, many in zip(ends[0.0][1], ends[1e9][1], strict=True):
+        for name, array in one.items():
+            np.testing.assert_array_equal(many[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "step, most, expected", [(0, 99, 3), (3, 99, 2), (4, 99, 1), (5, 99, 1), (6, 2, 2), (12, 99, 1), (13, 99, 0)]
+)
+def test_a_call_never_passes_a_row_a_sample_or_the_horizon(step, most, expected):
+    config = Config(pretrain_steps=13, log_every=5, sample_every=3)
+    assert training.steps_to_event(config, "srresnet", step, most) == expected
+
+
 @pytest.mark.parametrize("event, number", [("row", signal.SIGINT), ("sample", signal.SIGTERM), ("saved", signal.SIGINT)])
 def test_a_signal_at_any_moment_stops_with_everything_saved(event, number, tiny, paths):
     config = tiny.replace(sample_every=1, log_every=1 if event == "row" else 3, save_minutes=0.0 if event == "saved" else 1000.0)
