@@ -161,6 +161,18 @@ def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -
 # Curves -------------------------------------------------------------------------------------------------------------
 
 
+def show_training(paths: Paths, stage: str) -> None:
+    """The loss curves of a stage and its newest sample strip; a sentence if it has not been trained."""
+    rows = history.read(paths.history(stage))
+    if not rows:
+        print(f"Stage {stage} has no steps in this run.")
+        return
+    show(plot_losses(rows))
+    strips = sorted(paths.output.glob(f"samples/{stage}_step_*.png"))
+    if strips:
+        show(strips[-1])
+
+
 def plot_losses(rows: list[dict], window: tuple[int, int] | None = None, adversarial_weight: float = 1e-3) -> Figure:
     """The losses of one stage over all steps and, zoomed, between the steps of `window` (default: the last half).
 
@@ -198,10 +210,12 @@ def plot_progress(rows: list[dict]) -> Figure:
 
 
 def _draw_losses(axes, rows: list[dict], adversarial_weight: float | None = None) -> None:
-    """The pixel loss, or perceptual and content loss and, where a weight is given, its product with the adversarial one."""
+    """The loss, or perceptual and content loss and, where a weight is given, its product with the adversarial one."""
     steps = np.array([row["step"] for row in rows])
     curves = {name: (f"{name} loss", color, 1.0) for name, color in (("perceptual", BLUE), ("content", ORANGE))}
     curves["loss"] = ("pixel loss", BLUE, 1.0)
+    if rows and "perceptual" not in rows[0]:
+        curves["discriminator"] = ("discriminator loss", GREEN, 1.0)  # where D learns alone
     if adversarial_weight:
         curves["adversarial"] = (f"{adversarial_weight:g} x adversarial loss", RED, adversarial_weight)
     for name, (label, color, factor) in curves.items():

@@ -101,16 +101,22 @@ def pretrain(options: argparse.Namespace) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    _fit(options, "srgan")
+    _fit(options, "discriminator", "srgan")
 
 
-def _fit(options: argparse.Namespace, stage: str) -> None:
+def _fit(options: argparse.Namespace, *stages: str) -> None:
+    """Train those of `stages` that the run has."""
     from srgan import training
     from srgan.progress import Progress
 
     config, paths = _open(options)
-    training.fit(config, paths, stage, Progress())
-    print(f"Weights: {paths.weights(stage)}")
+    own = [stage for stage in stages if stage in config.stages]
+    for stage in own:
+        training.fit(config, paths, stage, Progress())
+        if stage in config.networks:
+            print(f"Weights: {paths.weights(stage)}")
+    if not own:
+        print(f"This run leaves out {' and '.join(stages)}: nothing to do.")
 
 
 def evaluate(options: argparse.Namespace) -> None:

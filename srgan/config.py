@@ -16,7 +16,8 @@ from srgan.errors import SRGANError
 
 SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
 
-STAGES = {"srresnet": "SRResNet", "srgan": "SRGAN"}  # in order of training: name of files -> name shown
+# In order of training: name of files -> name shown. A stage whose horizon is 0 is left out of a run.
+STAGES = {"srresnet": "SRResNet", "discriminator": "Discriminator alone", "srgan": "SRGAN"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Config:
     dataset: str = "samples"  # "samples", or "folder:PATH" for every image under a folder
     sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
     hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
+    shuffle: bool = True  # an order of its own in each epoch; else always the same
     batch_size: int = 16  # paper §3.2
     test_fraction: float = 0.1  # of a folder's photos, never trained on (the samples' split is fixed by name)
 
@@ -47,6 +49,9 @@ class Config:
     upsampling_activation: Literal["prelu", "leaky_relu"] = "prelu"
     output_activation: Literal["linear", "tanh"] = "linear"
     global_skip: bool = False  # add the bicubic upscaling of LR to the output: the network learns the difference only
+    # What the networks see inside; outside, LR is always in [0, 1], HR and SR in [-1, 1].
+    lr_range: Literal["zero_one", "minus_one_one"] = "zero_one"
+    hr_range: Literal["zero_one", "minus_one_one"] = "minus_one_one"
 
     # Discriminator, paper §2.1.1
     discriminator_filters: int = 64  # of the first convolution; the last one has 8 times as many
@@ -55,24 +60,28 @@ class Config:
     discriminator_momentum: float = 0.99
 
     # Losses, paper §2.2
-    pixel_loss: Literal["mse", "mae"] = "mse"  # of stage srresnet, and of stage srgan where content = "pixels"
-    content: str = "vgg19/block5_conv4"  # of stage srgan: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
+    pixel_loss: Literal["mse", "mae"] = "mse"  # wherever the content is "pixels"
+    pretrain_content: str = "pixels"  # of stage srresnet: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
+    content: str = "vgg19/block5_conv4"  # of stage srgan, likewise
     content_scale: float = 1 / 12.75  # features are multiplied by it before the MSE; paper §3.2
     adversarial_weight: float = 1e-3
-    total_variation_weight: float = 0.0
+    total_variation_weight: float = 0.0  # of both stages that train the generator
     real_label: float = 1.0  # D's target for HR
     fake_label: float = 0.0  # D's target for SR
     generator_label: float = 1.0  # what G wants D to say of SR
-    label_noise: float = 0.0  # standard deviation of a normal distribution around each label
+    label_noise: float = 0.0  # standard deviation of a normal distribution around each label ...
+    label_noise_on: Literal["all", "fake"] = "all"  # ... or around that of SR alone
 
     # Optimisation
     pretrain_steps: int = 1_000_000  # horizon of stage srresnet
+    discriminator_steps: int = 0  # horizon of stage discriminator: D learns alone before the GAN, G stands still
     gan_steps: int = 200_000  # horizon of stage srgan
     pretrain_learning_rate: float = 1e-4
     gan_learning_rate: float = 1e-4
     pretrain_schedule: Literal["constant", "cosine", "step"] = "constant"
     gan_schedule: Literal["constant", "cosine", "step"] = "step"  # "step": a tenth from half of the horizon on; paper §3.2
     warmup_steps: int = 0  # linear from 0 at the start of each stage
+    alternate: bool = False  # D moves first and G answers the new D; else both move from one forward pass
     adam_beta1: float = 0.9
     adam_epsilon: float = 1e-7
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
@@ -94,22 +103,23 @@ class Config:
         self._require(0 < self.test_fraction < 1, f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
         for name in ("head_kernel", "output_kernel"):
             self._require(getattr(self, name) % 2 == 1, f"{name} must be odd, not {getattr(self, name)}")
-        network, _, layer = self.content.partition("/")
+        for name in ("pretrain_content", "content"):
+            network, _, layer = getattr(self, name).partition("/")
+            self._require(
+                getattr(self, name) == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
+                f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
+            )
         self._require(
-            self.content == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
-            f'content must be "pixels" or like "vgg19/block5_conv4", not "{self.content}"',
-        )
-        self._require(
-            self.dataset == "samples" or self.dataset.startswith("folder:"),
+            self.dataset in ("samples", "coco", "coco-train", "celeba") or self.dataset.startswith("folder:"),
             f'dataset must be "samples" or "folder:PATH", not "{self.dataset}"',
         )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')
         at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
-        not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "keep_hourly",
-                        "label_noise", "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight",
-                        "total_variation_weight")  # fmt: skip
+        not_negative = ("seed", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps", "warmup_steps",
+                        "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate", "gan_learning_rate",
+                        "adversarial_weight", "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:
@@ -129,7 +139,17 @@ class Config:
 
     def horizon(self, stage: str) -> int:
         """The step at which `stage` is done."""
-        return {"srresnet": self.pretrain_steps, "srgan": self.gan_steps}[stage]
+        return {"srresnet": self.pretrain_steps, "discriminator": self.discriminator_steps, "srgan": self.gan_steps}[stage]
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stages that this run has, in order of training."""
+        return tuple(stage for stage in STAGES if self.horizon(stage))
+
+    @property
+    def networks(self) -> dict[str, str]:
+        """Of these, the ones that end with a generator: name of files -> name shown."""
+        return {stage: STAGES[stage] for stage in self.stages if stage != "discriminator"}
 
     def replace(self, **changes) -> Config:
         """A copy with some fields changed. Raises SRGANError for a field that does not exist."""
@@ -166,6 +186,30 @@ def _checked(field: dataclasses.Field, value):
 _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 _TYPES = typing.get_type_hints(Config)
 
+_UPSAMPLER = dict(
+    hr_size=176,
+    batch_size=32,
+    sampling="centre",
+    test_fraction=0.2,  # 2,000 of 2,500 photos to train on
+    lr_range="minus_one_one",
+    generator_momentum=0.5,
+    upsampling="nearest",
+    upsampling_activation="leaky_relu",
+    output_activation="tanh",
+    discriminator_momentum=0.5,
+    content_scale=1.0,
+    real_label=0.9,
+    fake_label=0.1,
+    generator_label=0.9,
+    label_noise=0.05,
+    pretrain_steps=0,
+    gan_steps=2_500 * 2_000 // 32,  # 2,500 epochs
+    gan_schedule="constant",
+    adam_epsilon=1e-8,
+    log_every=62,  # an epoch
+    sample_every=62,
+)
+
 _PRESETS = {
     # A few CPU minutes on the sample photos: a small network that works at LR size throughout, and pixel losses only,
     # so that nothing is downloaded.
@@ -194,6 +238,59 @@ _PRESETS = {
     ),
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
     "paper": dict(dataset="folder:data/photos"),
+    # UpSampler (2019): one network, trained on varied photos and again on faces. No pre-training.
+    "coco44": _UPSAMPLER | dict(dataset="coco"),
+    "celeba44": _UPSAMPLER | dict(dataset="celeba"),
+    # The same author's earlier SRGAN: 800 of 1,000 photos, 50 steps an epoch, 500 epochs; only the label of SR is noisy.
+    "coco64": _UPSAMPLER
+    | dict(
+        dataset="coco",
+        hr_size=256,
+        batch_size=16,
+        real_label=1.0,
+        generator_label=1.0,
+        label_noise_on="fake",
+        gan_steps=500 * 50,
+        log_every=50,
+        sample_every=50,
+    ),
+    # Stages by VGG16: perceptual pre-training with total variation, D alone, everything. One epoch of 80,000, one photo a step.
+    "vgg16tv": dict(
+        dataset="coco-train",
+        batch_size=1,
+        pretrain_content="vgg16/block2_conv2",
+        content="vgg16/block5_conv3",
+        content_scale=1.0,
+        total_variation_weight=1e-4,
+        pretrain_steps=80_000,
+        discriminator_steps=80_000,
+        gan_steps=80_000,
+        gan_schedule="constant",
+    ),
+    # A Keras post of 2020: everything in [0, 1], batches cut in order, D before G. 100 epochs of 2,000 photos.
+    "blog25": dict(
+        dataset="coco",
+        hr_size=100,
+        batch_size=20,
+        sampling="centre",
+        shuffle=False,
+        test_fraction=0.2,
+        lr_range="zero_one",
+        hr_range="zero_one",
+        generator_momentum=0.5,
+        upsampling="nearest",
+        discriminator_order="activation_first",
+        discriminator_momentum=0.8,
+        content="vgg19/block3_conv3",
+        content_scale=1.0,
+        alternate=True,
+        pretrain_steps=0,
+        gan_steps=100 * 100,
+        gan_learning_rate=1e-3,
+        gan_schedule="constant",
+        log_every=100,
+        sample_every=1000,
+    ),
 }
 
 PRESETS = tuple(_PRESETS)

@@ -111,8 +111,10 @@ class Dataset:
         return lr, hr
 
     def _photo(self, position: int) -> int:
-        """The photo at `position` in the endless sequence of shuffled epochs."""
+        """The photo at `position` in the endless sequence of epochs, shuffled or not."""
         epoch, place = divmod(position, len(self.train))
+        if not self._config.shuffle:
+            return place
         if epoch not in self._orders:
             order = np.random.default_rng((self._config.seed, epoch, 1)).permutation(len(self.train))
             self._orders = {kept: value for kept, value in self._orders.items() if kept == epoch - 1} | {epoch: order}

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from srgan.config import Config
+from srgan import precision
 from srgan.errors import SRGANError
 
 _NETWORKS = {"vgg19": keras.applications.VGG19, "vgg16": keras.applications.VGG16}
@@ -18,16 +19,24 @@ _MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, subtracted in training th
 Features = Callable[[tf.Tensor], tf.Tensor]
 
 
-def features(config: Config) -> Features | None:
-    """A function from images in [-1, 1] to features times `content_scale`; None where content = "pixels".
+def features(content: str, scale: float) -> Features | None:
+    """A function from images in [-1, 1] to the features that `content` names, times `scale`; None for "pixels".
 
-    The weights are Keras's own for ImageNet, downloaded once, or a local file in their format that the environment
-    variable SRGAN_VGG19 (SRGAN_VGG16) names. Raises SRGANError if neither can be had, or for an unknown layer.
+    The weights are Keras's own for ImageNet, downloaded once, or a local file that the environment variable SRGAN_VGG19
+    (SRGAN_VGG16) names: one in their format, or an .npz of arrays conv1_1.weight (out, in, height, width), conv1_1.bias
+    (out,) and so on, up to the layer at least. Raises SRGANError if neither can be had, or for an unknown layer.
     """
-    if config.content == "pixels":
+    if content == "pixels":
         return None
-    network, _, layer = config.content.partition("/")
-    return extractor(truncate(_load(network), layer), config.content_scale)
+    network, _, layer = content.partition("/")
+    variable = f"SRGAN_{network.upper()}"
+    local = os.environ.get(variable)
+    if local and not Path(local).is_file():
+        raise SRGANError(f"{variable} names {local}, which is not a file.")
+    with precision.policy("float32"):  # features lose too much in half precision
+        if local and local.endswith(".npz"):
+            return extractor(_from_arrays(network, layer, Path(local)), scale)
+        return extractor(truncate(_load(network, local), layer), scale)
 
 
 def truncate(network: keras.Model, layer: str) -> keras.Model:
@@ -50,20 +59,27 @@ def extractor(network: keras.Model, scale: float) -> Features:
     return call
 
 
-def _load(network: str) -> keras.Model:
-    variable = f"SRGAN_{network.upper()}"
-    local = os.environ.get(variable)
-    if local and not Path(local).is_file():
-        raise SRGANError(f"{variable} names {local}, which is not a file.")
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")  # features lose too much in half precision
+def _load(network: str, local: str | None) -> keras.Model:
+    """The network with the weights of the file `local`, or with Keras's own."""
     try:
         return _NETWORKS[network](include_top=False, weights=local or "imagenet")
     except Exception as error:  # Keras raises whatever urllib or h5py raised
         raise SRGANError(
             f"The ImageNet weights of {network.upper()} could not be loaded from {local or 'the network'} ({error}). "
             f"Check the connection; or fetch Keras's {network}_weights_tf_dim_ordering_tf_kernels_notop.h5 by hand and "
-            f'set {variable}=FILE; or train on pixels instead: content = "pixels".'
+            f'set SRGAN_{network.upper()}=FILE; or train on pixels instead: content = "pixels".'
         ) from error
-    finally:
-        keras.config.set_dtype_policy(before)
+
+
+def _from_arrays(network: str, layer: str, path: Path) -> keras.Model:
+    """The network up to `layer`, with the kernels and biases of an .npz file."""
+    truncated = truncate(_NETWORKS[network](include_top=False, weights=None), layer)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            for each in truncated.layers:
+                if each.weights:
+                    name = each.name.replace("block", "conv").replace("_conv", "_")  # block1_conv2 -> conv1_2
+                    each.set_weights([arrays[f"{name}.weight"].transpose(2, 3, 1, 0), arrays[f"{name}.bias"]])
+    except (OSError, ValueError, KeyError) as error:
+        raise SRGANError(f"{path} does not hold {network.upper()} up to {layer} ({error}).") from error
+    return truncated

@@ -35,6 +35,11 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 
 
+def smoothness(config: Config, sr: tf.Tensor) -> tf.Tensor:
+    """The total variation at its weight; nothing where that is 0."""
+    return config.total_variation_weight * total_variation(sr) if config.total_variation_weight else tf.constant(0.0)
+
+
 def total_variation(sr: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference of neighbouring pixels, down plus across."""
     down = tf.reduce_mean(tf.abs(sr[:, 1:] - sr[:, :-1]))
@@ -42,10 +47,11 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
     return down + across
 
 
-def labels(config: Config, value: float, step: tf.Tensor, stream: int) -> tf.Tensor:
-    """Labels (B, 1) around `value`, hard or with normal noise: a pure function of (seed, step, stream)."""
-    shape = (config.batch_size, 1)
-    if config.label_noise == 0:
+def labels(config: Config, kind: str, step: tf.Tensor) -> tf.Tensor:
+    """Labels (B, 1) of `kind` "real", "fake" or "generator", hard or with normal noise: a pure function of seed and step."""
+    shape, value = (config.batch_size, 1), getattr(config, f"{kind}_label")
+    stream = ("real", "fake", "generator").index(kind)
+    if config.label_noise == 0 or config.label_noise_on not in ("all", kind):
         return tf.fill(shape, value)
     seed = tf.stack([tf.cast(step, tf.int32), tf.constant(3 * config.seed + stream, tf.int32)])
     return tf.random.stateless_normal(shape, seed, value, config.label_noise)

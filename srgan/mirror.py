@@ -28,7 +28,7 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds before a failed copy is tried ag
 CHUNK = 2**22  # bytes
 OWN_FILES = ("proven.json", "session.json")  # on Drive beside the run's files, but not of them
 UNFINISHED = ".copying"  # suffix of a copy that is not proven yet
-CHECKPOINT = re.compile(r"checkpoints/(srresnet|srgan)-\d+\.npz$")
+CHECKPOINT = re.compile(rf"checkpoints/({'|'.join(STAGES)})-\d+\.npz$")
 
 
 class Mirror:

@@ -14,7 +14,8 @@ LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 def generator(config: Config) -> keras.Model:
     """SRResNet: LR (B, H, W, 3) in [0, 1] -> SR (B, 4 H, 4 W, 3), trained towards [-1, 1]. Any H and W."""
     lr = keras.Input((None, None, 3), name="lr")
-    x = layers.Conv2D(config.filters, config.head_kernel, padding="same", name="head_conv")(lr)
+    x = lr if config.lr_range == "zero_one" else layers.Rescaling(2.0, offset=-1.0, name="lr_range")(lr)
+    x = layers.Conv2D(config.filters, config.head_kernel, padding="same", name="head_conv")(x)
     head = x = prelu("head_prelu")(x)
 
     for i in range(1, config.blocks + 1):
@@ -37,10 +38,13 @@ def generator(config: Config) -> keras.Model:
 
     if config.global_skip:
         bicubic = BicubicUpsampling(dtype="float32", name="bicubic")(lr)  # [0, 1]
-        bicubic = layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="bicubic_range")(bicubic)  # [-1, 1]
+        if config.hr_range == "minus_one_one":
+            bicubic = layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="bicubic_range")(bicubic)
         x = layers.Add(dtype="float32", name="global_skip")([x, bicubic])
     if config.output_activation == "tanh":
         x = layers.Activation("tanh", dtype="float32", name="output_tanh")(x)
+    if config.hr_range == "zero_one":
+        x = layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="output_range")(x)  # [-1, 1]
     return keras.Model(lr, x, name="generator")
 
 
@@ -72,7 +76,8 @@ def discriminator(config: Config) -> keras.Model:
     """HR or SR (B, hr_size, hr_size, 3) in [-1, 1] -> logits (B, 1); their sigmoid is the probability of HR."""
     image = keras.Input((config.hr_size, config.hr_size, 3), name="image")
     base = config.discriminator_filters
-    x = layers.Conv2D(base, 3, padding="same", name="conv1")(image)
+    x = image if config.hr_range == "minus_one_one" else layers.Rescaling(0.5, offset=0.5, name="image_range")(image)
+    x = layers.Conv2D(base, 3, padding="same", name="conv1")(x)
     x = layers.LeakyReLU(LEAK, name="leaky1")(x)
     for i, (multiple, stride) in enumerate(((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)), start=2):
         x = layers.Conv2D(multiple * base, 3, stride, padding="same", name=f"conv{i}")(x)

@@ -28,7 +28,8 @@ def save(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> P
     arrays = {name: variable.numpy() for name, variable in state.variables().items()}
     keep = config.keep_checkpoints, config.keep_hourly, config.keep_best
     path = checkpoints.save(paths.checkpoints, arrays, everything, *keep)
-    weights.save(paths.weights(state.stage), state.generator, config, about)
+    if state.stage in config.networks:
+        weights.save(paths.weights(state.stage), state.generator, config, about)
     return path
 
 
@@ -47,6 +48,8 @@ def _card(config: Config, state: State, dataset: data.Dataset) -> dict:
 
 def export_if_missing(config: Config, paths: Paths, state: State, dataset: data.Dataset) -> None:
     """Write the weights of a finished stage again if they are gone, damaged or of another step."""
+    if state.stage not in config.networks:
+        return
     try:
         whole = weights.card(paths.weights(state.stage))["step"] == state.step
     except SRGANError:

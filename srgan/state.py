@@ -21,9 +21,9 @@ class State:
         self.window: list[dict] = []  # the losses since its last row: of each call, a number for each step
         with replicas.strategy().scope(), precision.policy(precision.resolve(config.precision)):
             self.generator = models.generator(config)
-            self.discriminator = models.discriminator(config) if stage == "srgan" else None
-            self.g_optimizer = _adam(config, self.generator)
-            self.d_optimizer = _adam(config, self.discriminator) if stage == "srgan" else None
+            self.discriminator = models.discriminator(config) if stage != "srresnet" else None
+            self.g_optimizer = _adam(config, self.generator) if stage != "discriminator" else None
+            self.d_optimizer = _adam(config, self.discriminator) if stage != "srresnet" else None
         self.upscale = upscale.network(self.generator)
 
     def variables(self) -> dict[str, tf.Variable]:

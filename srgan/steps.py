@@ -17,17 +17,19 @@ Steps = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], dict[str, tf.Tens
 
 LOSSES = {  # what each stage's step reports
     "srresnet": ("loss",),
+    "discriminator": ("discriminator", "d_hr", "d_sr", "accuracy_hr", "accuracy_sr"),
     "srgan": ("perceptual", "content", "adversarial", "discriminator", "d_hr", "d_sr", "accuracy_hr", "accuracy_sr"),
 }
 
 
-def pretrain_step(config: Config, state: State, _features: Features | None = None) -> Step:
+def pretrain_step(config: Config, state: State, features: Features | None = None) -> Step:
     """One SRResNet update on a batch: (step, LR [0, 1], HR [-1, 1]) -> its losses."""
     generator, optimizer = state.generator, state.g_optimizer
 
     def step(_, lr, hr):
         with tf.GradientTape() as tape:
-            loss = losses.pixel_loss(config, hr, generator(lr, training=True))
+            sr = generator(lr, training=True)
+            loss = losses.content_loss(config, features, hr, sr) + losses.smoothness(config, sr)
             scaled = optimizer.scale_loss(loss / replicas.count())  # the optimizer adds up what the replicas find
         optimizer.apply(tape.gradient(scaled, generator.trainable_variables), generator.trainable_variables)
         return {"loss": loss}
@@ -35,18 +37,35 @@ def pretrain_step(config: Config, state: State, _features: Features | None = Non
     return step
 
 
+def discriminator_step(config: Config, state: State, _features: Features | None = None) -> Step:
+    """One update of D alone, by what G makes as it stands: (step, LR [0, 1], HR [-1, 1]) -> its losses."""
+    generator, discriminator, optimizer = state.generator, state.discriminator, state.d_optimizer
+
+    def step(index, lr, hr):
+        sr = generator(lr, training=False)
+        with tf.GradientTape() as tape:
+            hr_logits, sr_logits = discriminator(hr, training=True), discriminator(sr, training=True)
+            loss = losses.discriminator_loss(hr_logits, sr_logits, *_labels(config, index, "real", "fake"))
+            scaled = optimizer.scale_loss(loss / replicas.count())
+        optimizer.apply(tape.gradient(scaled, discriminator.trainable_variables), discriminator.trainable_variables)
+        return {"discriminator": loss} | _verdict(hr_logits, sr_logits)
+
+    return step
+
+
 def gan_step(config: Config, state: State, features: Features | None) -> Step:
-    """One joint update of both networks: G runs once, D once on HR and once on SR, features once on each."""
+    """One update of both networks: (step, LR [0, 1], HR [-1, 1]) -> its losses.
+
+    G runs once, D once on HR and once on SR, features once on each. With `alternate` D moves first, and is asked about
+    SR again; else both gradients are taken before either network moves.
+    """
     generator, discriminator = state.generator, state.discriminator
     g_optimizer, d_optimizer = state.g_optimizer, state.d_optimizer
 
     def step(index, lr, hr):
-        real, fake, wanted = (
-            replicas.part(losses.labels(config, value, index, stream))
-            for stream, value in enumerate((config.real_label, config.fake_label, config.generator_label))
-        )
-
-        with tf.GradientTape(persistent=True) as tape:
+        real, fake, wanted = _labels(config, index, "real", "fake", "generator")
+        tape = tf.GradientTape(persistent=True)
+        with tape:
             sr = generator(lr, training=True)
             hr_logits = discriminator(hr, training=True)
             sr_logits = discriminator(sr, training=True)
@@ -54,31 +73,40 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             # D learns to tell HR from SR ...
             d_loss = losses.discriminator_loss(hr_logits, sr_logits, real, fake)
             d_scaled = d_optimizer.scale_loss(d_loss / replicas.count())
-
-            # ... and G to be like HR in content while D takes its work for HR.
-            content = losses.content_loss(config, features, hr, sr)
-            adversarial = losses.adversarial_loss(sr_logits, wanted)
-            g_loss = content + config.adversarial_weight * adversarial
-            if config.total_variation_weight:
-                g_loss += config.total_variation_weight * losses.total_variation(sr)
-            g_scaled = g_optimizer.scale_loss(g_loss / replicas.count())
-
-        # Both gradients are taken before either network moves.
         d_gradients = tape.gradient(d_scaled, discriminator.trainable_variables)
+        if config.alternate:
+            d_optimizer.apply(d_gradients, discriminator.trainable_variables)
+
+        # ... and G to be like HR in content while D takes its work for HR.
+        with tape:
+            answer = discriminator(sr, training=True) if config.alternate else sr_logits
+            content = losses.content_loss(config, features, hr, sr)
+            adversarial = losses.adversarial_loss(answer, wanted)
+            g_loss = content + config.adversarial_weight * adversarial + losses.smoothness(config, sr)
+            g_scaled = g_optimizer.scale_loss(g_loss / replicas.count())
         g_gradients = tape.gradient(g_scaled, generator.trainable_variables)
-        d_optimizer.apply(d_gradients, discriminator.trainable_variables)
+        if not config.alternate:
+            d_optimizer.apply(d_gradients, discriminator.trainable_variables)
         g_optimizer.apply(g_gradients, generator.trainable_variables)
 
-        belief = {"d_hr": tf.sigmoid(hr_logits), "d_sr": tf.sigmoid(sr_logits)}
-        right = {"accuracy_hr": tf.cast(hr_logits > 0, tf.float32), "accuracy_sr": tf.cast(sr_logits < 0, tf.float32)}
-        return {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss} | {
-            name: tf.reduce_mean(values) for name, values in (belief | right).items()
-        }
+        reported = {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss}
+        return reported | _verdict(hr_logits, sr_logits)
 
     return step
 
 
-STEPS = {"srresnet": pretrain_step, "srgan": gan_step}
+def _labels(config: Config, index: tf.Tensor, *kinds: str) -> tuple[tf.Tensor, ...]:
+    return tuple(replicas.part(losses.labels(config, kind, index)) for kind in kinds)
+
+
+def _verdict(hr_logits: tf.Tensor, sr_logits: tf.Tensor) -> dict[str, tf.Tensor]:
+    """D's mean belief that HR (SR) is HR, and the share of images that it takes for what they are."""
+    belief = {"d_hr": tf.sigmoid(hr_logits), "d_sr": tf.sigmoid(sr_logits)}
+    right = {"accuracy_hr": tf.cast(hr_logits > 0, tf.float32), "accuracy_sr": tf.cast(sr_logits < 0, tf.float32)}
+    return {name: tf.reduce_mean(values) for name, values in (belief | right).items()}
+
+
+STEPS = {"srresnet": pretrain_step, "discriminator": discriminator_step, "srgan": gan_step}
 
 
 def compile_steps(config: Config, state: State) -> Steps:
@@ -88,7 +116,8 @@ def compile_steps(config: Config, state: State) -> Steps:
     """
     replicas.refuse_uneven(config.batch_size)
     with replicas.strategy().scope():
-        step = STEPS[state.stage](config, state, features(config) if state.stage == "srgan" else None)
+        content = {"srresnet": config.pretrain_content, "discriminator": "pixels", "srgan": config.content}[state.stage]
+        step = STEPS[state.stage](config, state, features(content, config.content_scale))
     optimizers = [optimizer for optimizer in (state.g_optimizer, state.d_optimizer) if optimizer is not None]
 
     @tf.function(jit_compile=config.xla)

@@ -32,7 +32,8 @@ from srgan.steps import LOSSES, compile_steps, learning_rate
 COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for stage, reported in LOSSES.items()}
 SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a step at least): a request to stop waits
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
-FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "xla", "log_every", "sample_every",
+FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "discriminator_steps", "gan_steps", "precision", "xla",
+                  "log_every", "sample_every",
                   "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
 
 
@@ -44,9 +45,14 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     everything saved, in a KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if the
     checkpoint is of other settings, if a loss is not finite, if a file cannot be written, or if another worker dies.
     """
+    if stage not in STAGES:
+        raise SRGANError(f'There is no stage "{stage}"; the stages are {", ".join(STAGES)}.')
     replicas.refuse_uneven(config.batch_size)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
+    if config.horizon(stage) == 0:
+        progress.say(f"This run leaves out stage {stage}: nothing to do.")
+        return State(config, stage)
     with _files(paths, progress) as (copies, heartbeat), replicas.losses_told():
         dataset = replicas.chief_first(lambda: data.prepare(config, paths))
         state = resume(config, paths, stage, dataset, progress)
@@ -97,8 +103,6 @@ def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, prog
 
     Of several workers the first reads it, and the others get it from there.
     """
-    if stage not in STAGES:
-        raise SRGANError(f'There is no stage "{stage}"; the stages are {", ".join(STAGES)}.')
     state = State(config, stage)
     if replicas.is_chief():
         _read(config, paths, state, dataset, progress)
@@ -119,14 +123,15 @@ def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, pro
         _refuse_other_settings(config, checkpoint, dataset)
         state.load(checkpoint)
         progress.say(f"Going on from {checkpoint.path.name}, saved {checkpoint.about['saved']}.")
-    elif state.stage == "srgan":
-        _begin_from_srresnet(state, paths)
+    else:
+        _begin_from_earlier_stages(config, paths, state)
 
 
 def standing(config: Config, paths: Paths) -> str:
     """Where the run stands, in one sentence, from its checkpoints."""
     parts = []
-    for stage, name in STAGES.items():
+    for stage in config.stages:
+        name = STAGES[stage]
         newest = next(checkpoints.about(paths.checkpoints, stage), None)
         if newest is None:
             parts.append(f"{name} not begun")
@@ -206,8 +211,26 @@ def mean_losses(state: State) -> dict[str, float]:
     return means
 
 
-def _begin_from_srresnet(state: State, paths: Paths) -> None:
-    """Give the generator the weights of stage srresnet."""
+def _begin_from_earlier_stages(config: Config, paths: Paths, state: State) -> None:
+    """Give the generator the weights of stage srresnet, and D those of stage discriminator, where the run has them."""
+    if state.stage != "srresnet" and "srresnet" in config.stages:
+        _begin_from_srresnet(paths, state)
+    if state.stage == "srgan" and "discriminator" in config.stages:
+        _begin_from_discriminator(config, paths, state)
+
+
+def _begin_from_discriminator(config: Config, paths: Paths, state: State) -> None:
+    checkpoint, _ = checkpoints.newest(paths.checkpoints, "discriminator")
+    if checkpoint is None or checkpoint.step < config.discriminator_steps:
+        raise SRGANError(
+            f"{paths.checkpoints} has no finished discriminator, and this run's GAN starts from one: "
+            "train stage discriminator first (notebook 03, or python -m srgan train, does both in order)."
+        )
+    for variable in state.discriminator.variables:
+        variable.assign(checkpoint.arrays[f"discriminator/{variable.path}"])
+
+
+def _begin_from_srresnet(paths: Paths, state: State) -> None:
     path = paths.weights("srresnet")
     if not path.is_file():
         raise SRGANError(

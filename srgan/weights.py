@@ -14,7 +14,7 @@ from srgan.errors import SRGANError
 from srgan.paths import write_atomically, write_json
 
 NETWORK_FIELDS = ("blocks", "filters", "head_kernel", "output_kernel", "generator_norm", "generator_momentum", "upsampling",
-                  "upsampling_activation", "output_activation", "global_skip")  # fmt: skip
+                  "upsampling_activation", "output_activation", "global_skip", "lr_range", "hr_range")  # fmt: skip
 
 
 def card_path(weights: Path) -> Path:

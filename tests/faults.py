@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from srgan import checkpoints, data, records, training
-from srgan.config import STAGES, Config
+from srgan.config import Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths
 from srgan.progress import Progress
@@ -54,7 +54,7 @@ class Silent(Progress):
 
 def make_run(config: Config, paths: Paths) -> None:
     """Both stages, with two checkpoints each: at the horizon, and one step before."""
-    for stage in STAGES:
+    for stage in config.stages:
         earlier = config.replace(pretrain_steps=config.pretrain_steps - 1, gan_steps=config.gan_steps - 1)
         training.fit(earlier, paths, stage, Silent())
         training.fit(config, paths, stage, Silent())
@@ -81,7 +81,7 @@ def _kind(path: Path) -> str:
 def _outcome(config: Config, paths: Paths) -> str:
     """What both stages resume from, or what they say instead."""
     outcomes = []
-    for stage, name in STAGES.items():
+    for stage, name in config.networks.items():
         progress = Silent()
         try:
             checkpoint, _ = checkpoints.newest(paths.checkpoints, stage)

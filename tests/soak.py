@@ -47,7 +47,7 @@ def live(workdir: Path, drive: Path, steps: int, save_minutes: float) -> None:
 
     config = tiny(steps, save_minutes)
     paths = open_workdir(workdir, config.name, drive)
-    for stage in configuration.STAGES:
+    for stage in config.stages:
         training.fit(config, paths, stage, Heard())
 
 
@@ -95,7 +95,7 @@ def _until_saved(process: subprocess.Popen, told: dict[str, int]) -> None:
 def differences(untouched: Path, tortured: Path) -> list[str]:
     """Everything in which the two working directories differ, but for times."""
     found = []
-    for stage in configuration.STAGES:
+    for stage in tiny(1, 1.0).stages:
         one, other = (newest(folder / "model" / "soak" / "checkpoints", stage)[0] for folder in (untouched, tortured))
         if one.step != other.step or set(one.arrays) != set(other.arrays):
             found.append(f"{stage}: other steps or arrays")

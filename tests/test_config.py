@@ -143,8 +143,16 @@ def test_the_run_goes_by_its_own_name_if_it_has_one():
 
 
 def test_each_stage_has_its_own_horizon():
-    config = Config(pretrain_steps=11, gan_steps=22)
-    assert {stage: config.horizon(stage) for stage in STAGES} == {"srresnet": 11, "srgan": 22}
+    config = Config(pretrain_steps=11, discriminator_steps=5, gan_steps=22)
+    assert {stage: config.horizon(stage) for stage in STAGES} == {"srresnet": 11, "discriminator": 5, "srgan": 22}
+    assert config.stages == ("srresnet", "discriminator", "srgan")
+
+
+def test_a_stage_without_steps_is_left_out():
+    config = Config(pretrain_steps=0, gan_steps=22)
+    assert config.stages == ("srgan",)
+    assert config.networks == {"srgan": "SRGAN"}
+    assert Config(discriminator_steps=1).networks == {"srresnet": "SRResNet", "srgan": "SRGAN"}
 
 
 def test_the_preset_paper_is_the_paper():

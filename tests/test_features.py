@@ -11,7 +11,6 @@ import skimage.data
 import tensorflow as tf
 
 from srgan import evaluation, features, images, precision, upscale
-from srgan.config import Config
 from srgan.errors import SRGANError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
@@ -59,7 +58,7 @@ def test_an_unknown_layer_names_the_layers_there_are(vgg19):
 
 
 def test_pixels_need_no_features():
-    assert features.features(Config(content="pixels")) is None
+    assert features.features("pixels", 1.0) is None
 
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
@@ -71,7 +70,7 @@ def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch):
     monkeypatch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", refuse)
     monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
     with pytest.raises(SRGANError) as caught:
-        features.features(Config(content=f"{network}/block2_conv2"))
+        features.features(f"{network}/block2_conv2", 1.0)
     said = str(caught.value)
     assert f"{network.upper()} could not be loaded from the network (no route to host)" in said
     assert f"SRGAN_{network.upper()}=FILE" in said
@@ -83,14 +82,14 @@ def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch):
 def test_a_missing_weights_file_is_named(network, monkeypatch, tmp_path):
     monkeypatch.setenv(f"SRGAN_{network.upper()}", str(tmp_path / "gone.h5"))
     with pytest.raises(SRGANError, match=rf"SRGAN_{network.upper()} names .*gone\.h5, which is not a file"):
-        features.features(Config(content=f"{network}/block2_conv2"))
+        features.features(f"{network}/block2_conv2", 1.0)
 
 
 def test_a_file_that_holds_no_weights_is_named(monkeypatch, tmp_path):
     (tmp_path / "torn.h5").write_bytes(b"not HDF5")
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "torn.h5"))
     with pytest.raises(SRGANError, match=r"VGG19 could not be loaded from .*torn\.h5"):
-        features.features(Config(content="vgg19/block2_conv2"))
+        features.features("vgg19/block2_conv2", 1.0)
 
 
 def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, tmp_path):
@@ -105,7 +104,7 @@ def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, t
                 group[f"{layer.name}_{part}"] = values
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "vgg19_notop.h5"))
     with precision.policy("mixed_bfloat16"):
-        loaded = features.features(Config(content="vgg19/block3_conv1", content_scale=0.5))
+        loaded = features.features("vgg19/block3_conv1", 0.5)
         assert keras.config.dtype_policy().name == "mixed_bfloat16"  # as before the call
     expected = features.extractor(features.truncate(vgg19, "block3_conv1"), 0.5)(in_range(IMAGES))
     assert np.std(expected) > 0
@@ -113,14 +112,17 @@ def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, t
 
 
 @pytest.fixture(scope="module")
-def vgg22(vgg19, shared_data) -> features.Features:
+def vgg22(shared_data) -> features.Features:
     """block2_conv2 with true weights, scaled so that every channel has the mean 1 over ImageNet."""
-    network = keras.models.clone_model(features.truncate(vgg19, "block2_conv2"))
-    file = np.load(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz")
-    for name in ("1_1", "1_2", "2_1", "2_2"):
-        kernel, bias = file[f"conv{name}.weight"], file[f"conv{name}.bias"]
-        network.get_layer("block{}_conv{}".format(*name.split("_"))).set_weights([kernel.transpose(2, 3, 1, 0), bias])
-    return features.extractor(network, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
+        return features.features("vgg19/block2_conv2", 1.0)
+
+
+def test_arrays_that_end_before_the_layer_are_told(shared_data, monkeypatch):
+    monkeypatch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
+    with pytest.raises(SRGANError, match=r"does not hold VGG19 up to block5_conv4 .*conv3_2"):
+        features.features("vgg19/block5_conv4", 1.0)
 
 
 def test_true_features_of_photos_have_the_mean_that_they_were_normalised_to(vgg22, shared_data):

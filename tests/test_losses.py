@@ -76,36 +76,44 @@ def test_total_variation_is_the_mean_step_down_plus_the_mean_step_across():
 
 def test_hard_labels_are_exact_at_every_step():
     for step in (0, 1, 10**6):
-        labels = losses.labels(Config(batch_size=5), 0.9, tf.constant(step, tf.int64), 1).numpy()
+        labels = losses.labels(Config(batch_size=5, fake_label=0.9), "fake", tf.constant(step, tf.int64)).numpy()
         np.testing.assert_array_equal(labels, np.full((5, 1), 0.9, np.float32))
 
 
-def test_label_noise_is_a_pure_function_of_seed_step_and_stream():
+def test_label_noise_is_a_pure_function_of_seed_step_and_kind():
     seen = {}
     for seed in (1, 2, 3):
-        config = Config(batch_size=4, label_noise=0.05, seed=seed)
+        config = Config(batch_size=4, label_noise=0.05, seed=seed, real_label=0.0, fake_label=0.0, generator_label=0.0)
         for step in (0, 1, 2):
-            for stream in (0, 1, 2):
-                labels = losses.labels(config, 0.0, tf.constant(step, tf.int64), stream).numpy()
+            for kind in ("real", "fake", "generator"):
+                labels = losses.labels(config, kind, tf.constant(step, tf.int64)).numpy()
                 tf.random.normal((3,))  # nothing else that draws moves them
-                np.testing.assert_array_equal(labels, losses.labels(config, 0.0, tf.constant(step, tf.int64), stream))
-                seen[seed, step, stream] = tuple(labels[:, 0])
+                np.testing.assert_array_equal(labels, losses.labels(config, kind, tf.constant(step, tf.int64)))
+                seen[seed, step, kind] = tuple(labels[:, 0])
     assert len(set(seen.values())) == len(seen) == 27
 
 
 def test_label_noise_does_not_depend_on_tracing():
-    config = Config(batch_size=4, label_noise=0.05)
-    traced = tf.function(lambda step: losses.labels(config, 0.9, step, 2))
+    config = Config(batch_size=4, label_noise=0.05, generator_label=0.9)
+    traced = tf.function(lambda step: losses.labels(config, "generator", step))
     for step in (0, 7):
         index = tf.constant(step, tf.int64)
-        np.testing.assert_array_equal(traced(index), losses.labels(config, 0.9, index, 2))
+        np.testing.assert_array_equal(traced(index), losses.labels(config, "generator", index))
 
 
 def test_label_noise_is_normal_around_the_label():
-    config = Config(batch_size=16, label_noise=0.05)
-    drawn = np.concatenate([losses.labels(config, 0.9, tf.constant(step, tf.int64), 0).numpy() for step in range(500)])
+    config = Config(batch_size=16, label_noise=0.05, real_label=0.9)
+    drawn = np.concatenate([losses.labels(config, "real", tf.constant(step, tf.int64)).numpy() for step in range(500)])
     assert drawn.shape == (8000, 1)
     # Five standard errors each: 0.05 / sqrt(8000) of the mean, 0.05 / sqrt(16000) of the deviation.
     assert drawn.mean() == pytest.approx(0.9, abs=5 * 0.05 / math.sqrt(8000))
     assert drawn.std() == pytest.approx(0.05, abs=5 * 0.05 / math.sqrt(16000))
     assert np.mean(np.abs(drawn - 0.9) < 0.05) == pytest.approx(0.683, abs=0.03)
+
+
+def test_label_noise_can_be_that_of_sr_alone():
+    config = Config(batch_size=4, label_noise=0.05, label_noise_on="fake", fake_label=0.1)
+    real, fake, wanted = (losses.labels(config, kind, tf.constant(3, tf.int64)).numpy() for kind in ("real", "fake", "generator"))
+    assert np.ptp(fake) > 0
+    np.testing.assert_array_equal(real, np.ones((4, 1), np.float32))
+    np.testing.assert_array_equal(wanted, np.ones((4, 1), np.float32))

@@ -20,7 +20,7 @@ import tensorflow as tf
 from PIL import Image
 
 from srgan import checkpoints, data, evaluation, history, losses, metrics, steps, training, upscale, weights
-from srgan.config import STAGES, Config, preset
+from srgan.config import Config, preset
 from srgan.errors import SRGANError
 from srgan.paths import Paths
 from srgan.progress import Progress
@@ -112,7 +112,9 @@ def adam(rate: float, network: keras.Model) -> keras.optimizers.Adam:
     return keras.optimizers.Adam(rate, beta_1=0.9, epsilon=1e-3, name=f"reference_{network.name}")
 
 
-def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
+@pytest.mark.parametrize("alternate", [False, True])
+def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan, alternate):
+    gan = gan.replace(alternate=alternate)
     ours, theirs = training.State(gan, "srgan"), training.State(gan, "srgan")
     begin = [weight.copy() for weight in ours.generator.get_weights() + ours.discriminator.get_weights()]
     for mine, other in zip(begin, theirs.generator.get_weights() + theirs.discriminator.get_weights(), strict=True):
@@ -128,6 +130,8 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
         d_loss = tf.reduce_mean(crossed(tf.fill((2, 1), 0.9), on_hr)) + tf.reduce_mean(crossed(tf.fill((2, 1), 0.1), on_sr))
     d_gradients = tape.gradient(d_loss, d.trainable_variables)
     d_statistics = [variable.numpy() for variable in d.non_trainable_variables]  # after HR and SR, once each
+    if alternate:  # G answers the new D
+        adam(2e-2, d).apply(d_gradients, d.trainable_variables)
 
     g.set_weights(begin[: len(g.weights)])  # the statistics have moved
     with tf.GradientTape() as tape:
@@ -139,7 +143,10 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
         g_loss = content + 0.3 * adversarial + 0.2 * variation
     g_gradients = tape.gradient(g_loss, g.trainable_variables)
     adam(1e-2, g).apply(g_gradients, g.trainable_variables)
-    adam(2e-2, d).apply(d_gradients, d.trainable_variables)
+    if alternate:
+        d_statistics = [variable.numpy() for variable in d.non_trainable_variables]  # it was asked about SR again
+    else:
+        adam(2e-2, d).apply(d_gradients, d.trainable_variables)
 
     expected = {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss,
                 "d_hr": np.mean(1 / (1 + np.exp(-on_hr))), "d_sr": np.mean(1 / (1 + np.exp(-on_sr))),
@@ -157,6 +164,49 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan):
     moved = [np.abs(now - before).max() for now, before in zip(
         ours.generator.get_weights() + ours.discriminator.get_weights(), begin, strict=True) if before.ndim == 4]  # fmt: skip
     assert min(moved) > 1e-3  # every kernel of both networks
+
+
+def test_d_alone_learns_what_it_learns_in_a_gan_step_and_g_stands_still(gan):
+    alone, together = training.State(gan, "discriminator"), training.State(gan, "srgan")
+    assert alone.g_optimizer is None
+    before = [weight.copy() for weight in alone.generator.get_weights()]
+    lr = LR if gan.generator_norm is False else tf.constant(LR)
+    for network in (alone.generator, together.generator):
+        for layer in network.layers:  # so that the batch's statistics are the ones at rest, and G makes the same in either mode
+            if "norm" in layer.name:
+                layer.trainable = False
+    alone.d_optimizer.learning_rate = together.d_optimizer.learning_rate = 1e-2
+    index, hr = INDEX, tf.constant(HR)
+    reported = steps.discriminator_step(gan, alone)(index, lr, hr)
+    expected = steps.gan_step(gan, together, blocks_of_four)(index, lr, hr)
+    for name, value in reported.items():
+        assert float(value) == pytest.approx(float(expected[name]), rel=1e-5), name
+    for mine, other in zip(alone.discriminator.weights, together.discriminator.weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-6, err_msg=mine.path)
+    for mine, other in zip(alone.generator.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_the_gan_begins_from_the_discriminator_that_learned_alone(tiny, pretrained):
+    config = tiny.replace(discriminator_steps=3)
+    with pytest.raises(SRGANError, match="has no finished discriminator, and this run's GAN starts from one"):
+        training.fit(config, pretrained, "srgan", silent())
+    learned = training.fit(config, pretrained, "discriminator", silent())
+    assert not pretrained.weights("discriminator").exists()  # weights are of generators
+    begun = training.resume(config, pretrained, "srgan", data.prepare(config, pretrained), silent())
+    for mine, other in zip(begun.discriminator.get_weights(), learned.discriminator.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert all(not variable.numpy().any() for variable in begun.d_optimizer.variables[2:])  # its moments begin anew
+    assert any(np.abs(weight).max() > 0 for weight in begun.generator.get_weights())
+
+
+def test_a_gan_without_pretraining_needs_no_weights_and_a_stage_left_out_does_nothing(tiny, paths):
+    config, said = tiny.replace(pretrain_steps=0), []
+    assert training.fit(config, paths, "srresnet", silent(say=said.append)).step == 0
+    assert said == ["This run leaves out stage srresnet: nothing to do."]
+    assert not paths.model.exists()
+    assert training.fit(config, paths, "srgan", silent()).step == 4
+    assert training.standing(config, paths) == "SRGAN done at step 4."
 
 
 def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
@@ -214,10 +264,10 @@ def straight_and_broken(config: Config, straight: Paths, broken: Paths) -> list[
     """Run both stages twice, the second time with an interruption in each; returns what those said."""
     tf.config.experimental.enable_op_determinism()
     training.SECONDS_PER_CALL = 0.0  # one step at a time: an interruption falls between two rows
-    for stage in STAGES:
+    for stage in config.stages:
         training.fit(config, straight, stage, silent())
     said = []
-    for stage in STAGES:
+    for stage in config.stages:
         try:
             training.fit(config, broken, stage, silent(row=lambda row: os.kill(os.getpid(), signal.SIGINT)))
         except KeyboardInterrupt as stopped:
@@ -236,7 +286,7 @@ def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_p
     stops = [int(re.match(r"Stopped at step (\d) of 5, saved", sentence)[1]) for sentence in said]
     assert stops == [3, 3]  # between two rows of the history: the losses of step 3 are part of the checkpoint
 
-    for stage, parts in zip(STAGES, ({"generator", "g_optimizer"}, {"discriminator", "d_optimizer"}), strict=True):
+    for stage, parts in zip(config.stages, ({"generator", "g_optimizer"}, {"discriminator", "d_optimizer"}), strict=True):
         ours, theirs = newest(broken, stage), newest(straight, stage)
         assert ours.step == theirs.step == 5
         assert ours.arrays.keys() == theirs.arrays.keys()
@@ -263,10 +313,10 @@ def steps_by_the_call(config: Config, workdir: Path, seconds: float) -> tuple[li
         return make(dataset, step, count)
 
     with mock.patch.object(data.Dataset, "batches", counted):
-        for stage in STAGES:
+        for stage in config.stages:
             training.fit(config, Paths(workdir, "tiny"), stage, silent())
     # Without the column that tells the speed.
-    histories = [Paths(workdir, "tiny").history(stage).read_text().splitlines() for stage in STAGES]
+    histories = [Paths(workdir, "tiny").history(stage).read_text().splitlines() for stage in config.stages]
     return [[line.rpartition(",")[0] for line in lines] for lines in histories], counts
 
 
@@ -277,7 +327,7 @@ def test_many_steps_a_call_are_the_same_as_one_bit_for_bit(tiny, tmp_path):
     for seconds in (0.0, 1e9):
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             histories, counts = process.submit(steps_by_the_call, config, tmp_path / str(seconds), seconds).result()
-        ends[seconds] = histories, [newest(Paths(tmp_path / str(seconds), "tiny"), stage).arrays for stage in STAGES]
+        ends[seconds] = histories, [newest(Paths(tmp_path / str(seconds), "tiny"), stage).arrays for stage in config.stages]
         assert max(counts) == (1 if seconds == 0.0 else 3)
         assert sum(counts) == 13 + 13
     assert ends[0.0][0] == ends[1e9][0]
@@ -416,8 +466,8 @@ def test_the_gan_asks_for_srresnet_first(tiny, paths):
 
 
 def test_an_unknown_stage_is_refused(tiny, paths):
-    with pytest.raises(SRGANError, match='no stage "warmup"; the stages are srresnet, srgan'):
-        training.resume(tiny, paths, "warmup", data.prepare(tiny, paths), silent())
+    with pytest.raises(SRGANError, match='no stage "warmup"; the stages are srresnet, discriminator, srgan'):
+        training.fit(tiny, paths, "warmup", silent())
 
 
 def test_the_gan_begins_from_the_weights_of_srresnet(tiny, pretrained):

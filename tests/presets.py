@@ -1,0 +1,75 @@
+"""Every preset for a few steps on the sample photos, at its full size but for the batch.
+
+python -m tests.presets [--steps 2] [--batch-size 2] [--only blog25]
+
+Where VGG weights are not given by SRGAN_VGG19 and SRGAN_VGG16, random ones stand in for them, and it says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import keras
+
+from srgan import config as configuration
+from srgan import features, history, training
+from srgan.config import Config
+from srgan.paths import Paths
+from srgan.progress import Progress
+
+
+@contextlib.contextmanager
+def random_features() -> Iterator[None]:
+    """VGG16 and VGG19 with random weights, but for those that the environment gives as files."""
+    load = features._load
+
+    def stand_in(network: str, local: str | None) -> keras.Model:
+        if local:
+            return load(network, local)
+        print(f"  {network.upper()} has RANDOM weights here: its content loss means nothing.")
+        keras.utils.set_random_seed(0)
+        return features._NETWORKS[network](include_top=False, weights=None)
+
+    with mock.patch.object(features, "_load", stand_in):
+        yield
+
+
+def few_steps(name: str, steps: int, **changes) -> Config:
+    """The preset on the sample photos, each of its stages for so many steps."""
+    config = configuration.preset(name, dataset="samples", log_every=1, sample_every=steps, **changes)
+    return config.replace(**{
+        field: min(getattr(config, field), steps) for field in ("pretrain_steps", "discriminator_steps", "gan_steps")
+    })  # fmt: skip
+
+
+def run(config: Config, workdir: Path) -> dict[str, list[dict[str, float]]]:
+    """Train all stages of `config`; their loss histories."""
+    paths = Paths(workdir, config.name)
+    for stage in config.stages:
+        training.fit(config, paths, stage, Progress())
+    return {stage: history.read(paths.history(stage)) for stage in config.stages}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=2)
+    parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--only", choices=configuration.PRESETS)
+    options = parser.parse_args()
+    for name in [options.only] if options.only else configuration.PRESETS:
+        print(f"{name}:")
+        with tempfile.TemporaryDirectory() as workdir, random_features():
+            for stage, rows in run(few_steps(name, options.steps, batch_size=options.batch_size), Path(workdir)).items():
+                last = ", ".join(f"{column} {value:.4g}" for column, value in rows[-1].items())
+                print(f"  {stage}: {last}", flush=True)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()
