@@ -114,10 +114,12 @@ def _fit(options: argparse.Namespace, stage: str) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from srgan import evaluation
+    from srgan import evaluation, history
 
     config, paths = _open(options)
-    print(evaluation.table(evaluation.evaluate(config, paths)))
+    print(evaluation.table(evaluation.evaluate(config, paths), tuple(evaluation.MEASURES)))
+    for stage, name in configuration.STAGES.items():
+        print(f"\n{name}\n{history.summary_table(history.read(paths.history(stage)))}")
     for path in evaluation.write_comparisons(config, paths):
         print(path)
 
