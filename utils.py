@@ -173,10 +173,13 @@ def show_training(paths: Paths, stage: str) -> None:
         show(strips[-1])
 
 
-def plot_losses(rows: list[dict], window: tuple[int, int] | None = None, adversarial_weight: float = 1e-3) -> Figure:
+def plot_losses(
+    rows: list[dict], window: tuple[int, int] | None = None, adversarial_weight: float = 1e-3, unit: str = "step"
+) -> Figure:
     """The losses of one stage over all steps and, zoomed, between the steps of `window` (default: the last half).
 
-    The content loss of the first steps hides all that comes after it; hence the second panel with its own scale.
+    The content loss of the first steps hides all that comes after it; hence the second panel with its own scale. `unit`:
+    what a row's "step" counts, such as "epoch" in the files of older projects.
     """
     last = int(rows[-1]["step"])
     first, end = window or (last // 2, last)
@@ -184,8 +187,8 @@ def plot_losses(rows: list[dict], window: tuple[int, int] | None = None, adversa
     whole, detail = figure.subplots(1, 2)
     _draw_losses(whole, rows, adversarial_weight)
     _draw_losses(detail, [row for row in rows if first <= row["step"] <= end])
-    whole.set(title="all steps", yscale="log")
-    detail.set(title=f"steps {first:,} to {end:,}")
+    whole.set(title=f"all {unit}s", xlabel=unit, yscale="log")
+    detail.set(title=f"{unit}s {first:,} to {end:,}", xlabel=unit)
     return figure
 
 

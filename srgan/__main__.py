@@ -21,11 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
         command.set_defaults(function=function)
         if function in RUNS:
             _add_run_arguments(command)
+        if function is frechet:
+            command.add_argument("folders", nargs=2, type=Path, metavar="FOLDER", help="a folder of images, subfolders included")
+            command.add_argument("--features", default="inception", metavar="inception|mobilenet",
+                                 help="inception (default) gives FID, mobilenet a distance of its own")  # fmt: skip
+            command.add_argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept")
         if function is readme:
             command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
     options = parser.parse_args(arguments)
     try:
-        if options.function in RUNS:
+        if options.function in (*RUNS, frechet):
             quiet.load_tensorflow()
         options.function(options)
     except SRGANError as error:
@@ -120,12 +125,20 @@ def _fit(options: argparse.Namespace, *stages: str) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from srgan import evaluation
+    from srgan import evaluation, history
 
     config, paths = _open(options)
-    print(evaluation.table(evaluation.evaluate(config, paths)))
+    print(evaluation.table(evaluation.evaluate(config, paths), tuple(evaluation.MEASURES)))
+    for stage in config.stages:
+        print(f"\n{configuration.STAGES[stage]}\n{history.summary_table(history.read(paths.history(stage)))}")
     for path in evaluation.write_comparisons(config, paths):
         print(path)
+
+
+def frechet(options: argparse.Namespace) -> None:
+    from srgan import frechet
+
+    print(frechet.compare(*map(frechet.folder, options.folders), options.features, options.workdir.expanduser()))
 
 
 def stamp(options: argparse.Namespace) -> None:
@@ -146,6 +159,7 @@ COMMANDS = {
     "pretrain": (pretrain, "train SRResNet, or go on with it (notebook 02)"),
     "train": (train, "train the GAN, or go on with it (notebooks 03 and 04)"),
     "evaluate": (evaluate, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
+    "frechet": (frechet, "measure the FID, or another Fréchet distance, between two folders of images"),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README"),
     "readme": (readme, "write results and picture of a run into README"),
 }

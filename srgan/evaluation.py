@@ -1,10 +1,11 @@
-"""Every method on every test set: PSNR-Y and SSIM-Y per image and mean, kept as results.json."""
+"""Every method on every test set: PSNR and SSIM per image and mean, kept as results.json."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,24 +13,36 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from srgan import data, images, machine, metrics, upscale, weights
+from srgan import data, images, machine, metrics, published, upscale, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths, write_json
 
+NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
 BENCHMARKS = ("Set5", "Set14", "BSD100")
+# Functions of `metrics`, by name: how a table's column is headed, and what results.json says of it.
+MEASURES = {
+    "psnr_y": ("PSNR-Y, dB", "PSNR of luma, dB; null: infinite, as the image equals HR"),
+    "ssim_y": ("SSIM-Y", "SSIM of luma, Gaussian window 11x11, sigma 1.5"),
+    "ssim_y_uniform": ("SSIM-Y 7x7", "SSIM of luma, uniform window 7x7"),
+    "psnr_rgb": ("PSNR-RGB, dB", "PSNR of red, green and blue together, dB; null: infinite, as the image equals HR"),
+}
+CUSTOMARY = ("psnr_y", "ssim_y")  # the measures that most papers give
 
 TestImage = tuple[str, np.ndarray, np.ndarray]  # name, LR (h, w, 3), HR (4 h, 4 w, 3), uint8
 
 
-def upscalers(paths: Paths) -> dict[str, upscale.Upscaler]:
-    """The four methods by key. Raises SRGANError if a stage's weights are missing: which notebook makes them."""
+def upscalers(config: Config, paths: Paths) -> dict[str, upscale.Upscaler]:
+    """The classic filters and the run's networks, by key.
+
+    Raises SRGANError if a stage's weights are missing: which notebook makes them.
+    """
     methods = {"nearest": upscale.nearest, "bicubic": upscale.bicubic}
-    for stage, notebook in zip(STAGES, ("02", "03"), strict=True):
+    for stage in config.networks:
         if not paths.weights(stage).is_file():
-            raise SRGANError(f"{paths.model} has no {METHODS[stage]} weights yet: run notebook {notebook} first.")
+            raise SRGANError(f"{paths.model} has no {METHODS[stage]} weights yet: run notebook {NOTEBOOKS[stage]} first.")
         methods[stage] = upscale.network(weights.load(paths.weights(stage)))
     return methods
 
@@ -66,40 +79,45 @@ def benchmark(folder: Path) -> Iterator[TestImage]:
 
 
 def measure(test_images: Iterator[TestImage], methods: dict[str, upscale.Upscaler]) -> dict[str, dict[str, dict]]:
-    """PSNR-Y (dB) and SSIM-Y of each method on each image: {method: {image: {"psnr_y", "ssim_y"}}}."""
+    """What MEASURES names of each method on each image: {method: {image: {measure: number}}}.
+
+    An infinite PSNR is None: JSON knows no infinity.
+    """
     measured: dict[str, dict[str, dict]] = {method: {} for method in methods}
     for name, lr, hr in test_images:
         for method, upscaler in methods.items():
             sr = upscaler(lr)
-            measured[method][name] = {"psnr_y": metrics.psnr_y(hr, sr), "ssim_y": metrics.ssim_y(hr, sr)}
+            values = {key: getattr(metrics, key)(hr, sr) for key in MEASURES}
+            measured[method][name] = {key: value if math.isfinite(value) else None for key, value in values.items()}
     return measured
 
 
-def mean(per_image: dict[str, dict]) -> dict[str, float]:
-    """The means over the images, and how many they are."""
-    return {
-        "psnr_y": round(float(np.mean([values["psnr_y"] for values in per_image.values()])), 3),
-        "ssim_y": round(float(np.mean([values["ssim_y"] for values in per_image.values()])), 4),
-        "images": len(per_image),
-    }
+def mean(per_image: dict[str, dict]) -> dict[str, float | None]:
+    """The means over the images, None where one is infinite, and how many they are."""
+    means: dict[str, float | None] = {}
+    for key in MEASURES:
+        values = [measured[key] for measured in per_image.values()]
+        means[key] = None if None in values else round(float(np.mean(values)), 3 if _is_psnr(key) else 4)
+    return means | {"images": len(per_image)}
 
 
 def evaluate(config: Config, paths: Paths) -> dict:
     """Measure all methods on the held-out photos and the benchmarks; write and return results.json.
 
-    {"sets": {SET: {METHOD: {"psnr_y", "ssim_y", "images"}}}, "per_image", "preset", "commit", "machine", "seconds"
-    (of training, both stages), "steps", "weights" (sha256), "inputs", "versions"}. If the file there is of the same
-    weights and images it is returned as it is.
+    {"sets": {SET: {METHOD: {MEASURE: number, "images": count}}}, "measures" (what each is), "per_image", "preset",
+    "commit", "machine", "seconds" (of training, both stages), "steps", "weights" (sha256), "inputs", "versions"}. If the
+    file there is of the same weights, images and measures it is returned as it is.
     """
     dataset = data.prepare(config, paths)
-    methods = upscalers(paths)
+    methods = upscalers(config, paths)
     folders = benchmark_folders(paths)
-    cards = {stage: weights.card(paths.weights(stage)) for stage in STAGES}
+    cards = {stage: weights.card(paths.weights(stage)) for stage in config.networks}
     digests = {stage: card["sha256"] for stage, card in cards.items()}
     path = paths.output / "results.json"
     inputs = _inputs(dataset, folders)
+    measures = {key: definition for key, (_, definition) in MEASURES.items()}
     before = _read_results(path)
-    if before.get("weights") == digests and before.get("inputs") == inputs:
+    if (before.get("weights"), before.get("inputs"), before.get("measures")) == (digests, inputs, measures):
         return before
 
     sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(folder) for name, folder in folders.items()}
@@ -109,6 +127,7 @@ def evaluate(config: Config, paths: Paths) -> dict:
     }
     results = {
         "sets": {name: {method: mean(values) for method, values in by.items()} for name, by in per_image.items()},
+        "measures": measures,
         "preset": config.preset,
         "commit": machine.commit(),
         "machine": machine.describe(),
@@ -142,23 +161,47 @@ def _read_results(path: Path) -> dict:
     return results if isinstance(results, dict) else {}
 
 
-def table(results: dict) -> str:
-    """The means as a Markdown table, one row a set and method, each set's best in bold."""
-    lines = ["| set (images) | method | PSNR-Y, dB | SSIM-Y |", "|---|---|---|---|"]
+def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> str:
+    """The means as a Markdown table, one row a set and method, the best that was measured on each set in bold.
+
+    Behind the rows of a benchmark stand those that others published, so marked, and below the table where they are from.
+    """
+    lines = [
+        f"| set (images) | method | {' | '.join(MEASURES[key][0] for key in measures)} |",
+        "|---|---|" + "---|" * len(measures),
+    ]
     for name, by_method in results["sets"].items():
-        best = {key: max(values[key] for values in by_method.values()) for key in ("psnr_y", "ssim_y")}
+        best = {key: max((values[key] for values in by_method.values()), key=_order) for key in measures}
         for method, values in by_method.items():
-            cells = [f"{values['psnr_y']:.2f}", f"{values['ssim_y']:.4f}"]
-            cells = [
-                f"**{cell}**" if values[key] == best[key] else cell for cell, key in zip(cells, ("psnr_y", "ssim_y"), strict=True)
-            ]
+            cells = [shown(key, values[key]) for key in measures]
+            cells = [f"**{cell}**" if values[key] == best[key] else cell for key, cell in zip(measures, cells, strict=True)]
             lines.append(f"| {name} ({values['images']}) | {METHODS[method]} | {' | '.join(cells)} |")
+        for method, values in published.NUMBERS.get(name, {}).items():
+            cells = [shown(key, values[key]) if key in values else "" for key in measures]
+            lines.append(f"| {name} ({published.IMAGES[name]}) | {method}, published | {' | '.join(cells)} |")
+    if published.NUMBERS.keys() & results["sets"].keys():
+        lines += ["", published.SOURCE]
     return "\n".join(lines)
+
+
+def shown(measure: str, value: float | None) -> str:
+    """A number of `measure` as tables show it: PSNR with two decimals, SSIM with four; None is infinite."""
+    if value is None:
+        return "∞"
+    return f"{value:.2f}" if _is_psnr(measure) else f"{value:.4f}"
+
+
+def _order(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+def _is_psnr(measure: str) -> bool:
+    return measure.startswith("psnr")
 
 
 def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Path]:
     """Write comparison pictures of the first `per_set` photos of each set to the output folder; returns their paths."""
-    dataset, methods = data.prepare(config, paths), upscalers(paths)
+    dataset, methods = data.prepare(config, paths), upscalers(config, paths)
     sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(f) for name, f in benchmark_folders(paths).items()}
     written = []
     for set_name, source in sources.items():
@@ -175,7 +218,7 @@ def comparison(lr: np.ndarray, hr: np.ndarray, methods: dict[str, upscale.Upscal
 
     `detail` is (top, left, side) in HR pixels, multiples of 4. Returns a PIL image.
     """
-    shown = {"LR": lr} | {METHODS[key]: methods[key](lr) for key in ("bicubic", "srresnet", "srgan")} | {"HR": hr}
+    shown = {"LR": lr} | {METHODS[key]: method(lr) for key, method in methods.items() if key != "nearest"} | {"HR": hr}
     top, left, side = detail
     zoomed = {}
     for name, image in shown.items():

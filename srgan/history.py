@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
+
 from srgan.errors import SRGANError
 from srgan.paths import write_atomically
+
+NOT_LOSSES = ("step", "learning_rate", "images_per_second")
 
 
 class History:
@@ -45,3 +49,28 @@ def parse(text: str) -> list[dict[str, float]]:
         except (TypeError, ValueError):
             continue
     return rows
+
+
+def summary(rows: list[dict[str, float]]) -> list[dict[str, str | float]]:
+    """{"loss", "mean", "standard deviation", "minimum"} of every loss recorded in `rows`, in order of columns.
+
+    Each row is itself a mean, of the steps since the row before; the standard deviation is that of the rows.
+    """
+    names = [name for name in (rows[0] if rows else {}) if name not in NOT_LOSSES]
+    columns = {name: np.array([row[name] for row in rows]) for name in names}
+    return [
+        {"loss": name, "mean": float(values.mean()), "standard deviation": float(values.std()), "minimum": float(values.min())}
+        for name, values in columns.items()
+    ]
+
+
+def summary_table(rows: list[dict[str, float]]) -> str:
+    """The `summary` of one stage as a Markdown table; one sentence if nothing was recorded."""
+    if not rows:
+        return "No losses were recorded."
+    last = int(rows[-1]["step"])
+    lines = [f"| loss to step {last:,} (rows: {len(rows)}) | mean | standard deviation | minimum |", "|---|---|---|---|"]
+    for entry in summary(rows):
+        numbers = (f"{entry[key]:.4g}" for key in ("mean", "standard deviation", "minimum"))
+        lines.append(f"| {entry['loss']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)

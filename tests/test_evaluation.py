@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 
 import keras
@@ -12,12 +11,13 @@ import skimage.data
 import skimage.metrics
 from PIL import Image
 
-from srgan import data, evaluation, images, metrics, models, upscale, weights
+from srgan import data, evaluation, images, metrics, models, published, upscale, weights
 from srgan.config import Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths
 
 METHODS = ["nearest", "bicubic", "srresnet", "srgan"]
+MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb"}
 
 
 def give_weights(config: Config, paths: Paths, stage: str, seed: int, step: int = 0, seconds: float = 0.0) -> keras.Model:
@@ -66,8 +66,12 @@ def save_pair(folder, name: str, hr: np.ndarray) -> None:
     lr.save(folder / "LR_x4" / f"{name}.png")
 
 
+def luma_of(image: np.ndarray) -> np.ndarray:
+    return skimage.color.rgb2ycbcr(image)[..., 0]
+
+
 def luma_psnr(hr: np.ndarray, sr: np.ndarray) -> float:
-    hr, sr = (skimage.color.rgb2ycbcr(image)[4:-4, 4:-4, 0] for image in (hr, sr))
+    hr, sr = (luma_of(image)[4:-4, 4:-4] for image in (hr, sr))
     return skimage.metrics.peak_signal_noise_ratio(hr, sr, data_range=255)
 
 
@@ -76,7 +80,8 @@ def luma_psnr(hr: np.ndarray, sr: np.ndarray) -> float:
 
 def test_results_have_the_structure_that_is_promised(tiny, evaluated):
     paths, results = evaluated
-    promised = {"sets", "per_image", "preset", "commit", "machine", "seconds", "steps", "weights", "inputs", "versions"}
+    promised = {"sets", "measures", "per_image", "preset", "commit", "machine", "seconds", "steps", "weights", "inputs",
+                "versions"}  # fmt: skip
     assert set(results) == promised
     assert json.loads((paths.output / "results.json").read_text(encoding="utf-8")) == results
     assert list(results["sets"]) == list(results["per_image"]) == ["held-out", "Set5"]
@@ -85,11 +90,13 @@ def test_results_have_the_structure_that_is_promised(tiny, evaluated):
     for name, by_method in results["sets"].items():
         assert list(by_method) == list(results["per_image"][name]) == METHODS
         for method, values in by_method.items():
-            assert set(values) == {"psnr_y", "ssim_y", "images"}
+            assert set(values) == MEASURES | {"images"}
             assert values["images"] == len(names[name])
             per_image = results["per_image"][name][method]
             assert list(per_image) == names[name]
-            assert all(set(measured) == {"psnr_y", "ssim_y"} for measured in per_image.values())
+            assert all(set(measured) == MEASURES for measured in per_image.values())
+    assert set(results["measures"]) == MEASURES
+    assert "11x11" in results["measures"]["ssim_y"] and "7x7" in results["measures"]["ssim_y_uniform"]
 
 
 def test_results_tell_where_they_come_from(evaluated):
@@ -106,8 +113,9 @@ def test_the_means_are_the_means_of_the_images(evaluated):
     for name, by_method in results["sets"].items():
         for method, values in by_method.items():
             measured = results["per_image"][name][method].values()
-            assert values["psnr_y"] == pytest.approx(sum(m["psnr_y"] for m in measured) / len(measured), abs=0.0006)
-            assert values["ssim_y"] == pytest.approx(sum(m["ssim_y"] for m in measured) / len(measured), abs=0.00006)
+            for measure in MEASURES:
+                rounded = 0.0006 if "psnr" in measure else 0.00006
+                assert values[measure] == pytest.approx(sum(m[measure] for m in measured) / len(measured), abs=rounded)
 
 
 def test_each_method_is_measured_on_each_image_as_by_hand(tiny, evaluated):
@@ -120,7 +128,11 @@ def test_each_method_is_measured_on_each_image_as_by_hand(tiny, evaluated):
                "bicubic": np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BICUBIC))} | networks  # fmt: skip
     assert not np.array_equal(by_hand["srresnet"], by_hand["srgan"])
     for method, sr in by_hand.items():
-        assert results["per_image"]["held-out"][method][name]["psnr_y"] == pytest.approx(luma_psnr(hr, sr), abs=1e-6)
+        measured = results["per_image"]["held-out"][method][name]
+        inner, luma = ([convert(image)[4:-4, 4:-4] for image in (hr, sr)] for convert in (np.asarray, luma_of))
+        assert measured["psnr_y"] == pytest.approx(luma_psnr(hr, sr), abs=1e-6)
+        assert measured["psnr_rgb"] == pytest.approx(skimage.metrics.peak_signal_noise_ratio(*inner, data_range=255), abs=1e-6)
+        assert measured["ssim_y_uniform"] == pytest.approx(skimage.metrics.structural_similarity(*luma, data_range=255), abs=1e-6)
 
 
 def test_a_second_call_measures_nothing_and_returns_the_same(tiny, evaluated, monkeypatch):
@@ -133,6 +145,38 @@ def test_a_second_call_measures_nothing_and_returns_the_same(tiny, evaluated, mo
     monkeypatch.setattr(metrics, "psnr_y", never)
     assert evaluation.evaluate(tiny, paths) == results
     assert (paths.output / "results.json").stat().st_mtime_ns == before
+
+
+def test_results_of_other_measures_are_measured_anew(tiny, evaluated):
+    paths, results = evaluated
+    path = paths.output / "results.json"
+    older = {key: value for key, value in results.items() if key != "measures"}  # as the version before wrote them
+    path.write_text(json.dumps(older), encoding="utf-8")
+    assert evaluation.evaluate(tiny, paths)["sets"] == results["sets"]
+    assert json.loads(path.read_text(encoding="utf-8"))["measures"] == results["measures"]
+
+
+def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_factory, monkeypatch):
+    folder = tmp_path_factory.mktemp("black")
+    for i in range(4):
+        Image.new("RGB", (64, 64), (i, 0, 0)).save(folder / f"{i}.png")
+    monkeypatch.delenv("SRGAN_BENCHMARKS", raising=False)
+    config = tiny.replace(dataset=f"folder:{folder}")
+    for seed, stage in enumerate(("srresnet", "srgan")):
+        give_weights(config, paths, stage, seed)
+    results = evaluation.evaluate(config, paths)
+
+    def refuse(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    text = (paths.output / "results.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse) == results
+    assert results["sets"]["held-out"]["bicubic"] == {
+        "psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "images": len(data.prepare(config, paths).test)
+    }  # fmt: skip
+    assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
+    assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
+    assert "| bicubic | **∞** | **1.0000** |" in evaluation.table(results)
 
 
 def test_new_weights_are_measured_anew(tiny, evaluated):
@@ -219,7 +263,7 @@ def test_missing_weights_name_the_notebook_that_makes_them(tiny, paths):
 
 def test_the_methods_are_those_of_the_table_in_its_order(tiny, paths):
     generators = [give_weights(tiny, paths, stage, seed) for seed, stage in enumerate(("srresnet", "srgan"))]
-    methods = evaluation.upscalers(paths)
+    methods = evaluation.upscalers(tiny, paths)
     assert list(methods) == METHODS
     lr = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
     for method, generator in zip(("srresnet", "srgan"), generators, strict=True):
@@ -238,7 +282,10 @@ def test_measure_gives_each_image_to_each_method(monkeypatch):
 
     measured = evaluation.measure(iter(pairs), {"spy": spy, "perfect": lambda lr: pairs[0][2]})
     assert [lr is pair[1] for lr, pair in zip(given, pairs, strict=True)] == [True, True]
-    assert measured["perfect"]["a"] == {"psnr_y": math.inf, "ssim_y": pytest.approx(1.0)}
+    one = pytest.approx(1.0)
+    assert measured["perfect"]["a"] == {"psnr_y": None, "psnr_rgb": None, "ssim_y": one, "ssim_y_uniform": one}
+    means = evaluation.mean(measured["perfect"])
+    assert means["psnr_y"] is None and means["ssim_y"] < 1 and means["images"] == 2
     assert measured["spy"]["b"]["psnr_y"] == pytest.approx(luma_psnr(pairs[1][2], upscale.nearest(pairs[1][1])))
 
 
@@ -253,7 +300,7 @@ def test_the_table_marks_the_best_of_each_set():
             "srresnet": {"psnr_y": 28.5, "ssim_y": 0.79, "images": 2},
             "srgan": {"psnr_y": 26.0, "ssim_y": 0.75, "images": 2},
         },
-        "Set5": {"nearest": {"psnr_y": 26.0, "ssim_y": 0.5, "images": 5}, "bicubic": {"psnr_y": 26.0, "ssim_y": 0.4, "images": 5}},
+        "mine": {"nearest": {"psnr_y": 26.0, "ssim_y": 0.5, "images": 5}, "bicubic": {"psnr_y": 26.0, "ssim_y": 0.4, "images": 5}},
     }}  # fmt: skip
     assert evaluation.table(results).splitlines() == [
         "| set (images) | method | PSNR-Y, dB | SSIM-Y |",
@@ -262,9 +309,59 @@ def test_the_table_marks_the_best_of_each_set():
         "| held-out (2) | bicubic | 28.13 | **0.8124** |",
         "| held-out (2) | SRResNet | **28.50** | 0.7900 |",
         "| held-out (2) | SRGAN | 26.00 | 0.7500 |",
-        "| Set5 (5) | nearest | **26.00** | **0.5000** |",
-        "| Set5 (5) | bicubic | **26.00** | 0.4000 |",
+        "| mine (5) | nearest | **26.00** | **0.5000** |",
+        "| mine (5) | bicubic | **26.00** | 0.4000 |",
     ]
+
+
+def test_the_table_can_show_every_measure():
+    values = {"psnr_y": 30.0, "ssim_y": 0.9, "ssim_y_uniform": 0.91, "psnr_rgb": None, "images": 3}
+    lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(evaluation.MEASURES)).splitlines()
+    assert lines == [
+        "| set (images) | method | PSNR-Y, dB | SSIM-Y | SSIM-Y 7x7 | PSNR-RGB, dB |",
+        "|---|---|---|---|---|---|",
+        "| held-out (3) | bicubic | **30.00** | **0.9000** | **0.9100** | **∞** |",
+    ]
+
+
+# Table 2 of arXiv 1609.04802v5, as its text has it: Set5, Set14, BSD100; SRCNN, SelfExSR, SRResNet, SRGAN among its columns.
+TABLE_2 = """
+nearest bicubic SRCNN SelfExSR DRCN ESPCN SRResNet SRGAN
+26.26 28.43 30.07 30.33 31.52 30.76 32.05 29.40
+0.7552 0.8211 0.8627 0.872 0.8938 0.8784 0.9019 0.8472
+24.64 25.99 27.18 27.45 28.02 27.66 28.49 26.02
+0.7100 0.7486 0.7861 0.7972 0.8074 0.8004 0.8184 0.7397
+25.02 25.94 26.68 26.83 27.21 27.02 27.58 25.16
+0.6606 0.6935 0.7291 0.7387 0.7493 0.7442 0.7620 0.6688
+"""
+
+
+def test_published_numbers_are_those_of_the_papers_table():
+    names, *rows = (line.split() for line in TABLE_2.strip().splitlines())
+    for i, name in enumerate(("Set5", "Set14", "BSD100")):
+        psnr, ssim = (dict(zip(names, map(float, row), strict=True)) for row in rows[2 * i : 2 * i + 2])
+        assert list(published.NUMBERS[name]) == ["bicubic", "SRCNN", "SelfExSR", "SRResNet", "SRGAN"]
+        for method, values in published.NUMBERS[name].items():
+            assert values == {"psnr_y": psnr[method], "ssim_y": ssim[method]}
+
+
+def test_published_rows_stand_behind_the_measured_ones_of_their_set_and_are_never_in_bold():
+    measured = {"psnr_y": 27.0, "ssim_y": 0.8, "ssim_y_uniform": 0.81, "psnr_rgb": 25.0, "images": 5}
+    sets = {"held-out": {"bicubic": measured}, "Set5": {"bicubic": measured, "srgan": measured}}
+    lines = evaluation.table({"sets": sets}, ("psnr_y", "psnr_rgb")).splitlines()
+    assert lines[2:5] == [
+        "| held-out (5) | bicubic | **27.00** | **25.00** |",
+        "| Set5 (5) | bicubic | **27.00** | **25.00** |",
+        "| Set5 (5) | SRGAN | **27.00** | **25.00** |",
+    ]
+    assert lines[5:10] == [
+        "| Set5 (5) | bicubic, published | 28.43 |  |",
+        "| Set5 (5) | SRCNN, published | 30.07 |  |",
+        "| Set5 (5) | SelfExSR, published | 30.33 |  |",
+        "| Set5 (5) | SRResNet, published | 32.05 |  |",
+        "| Set5 (5) | SRGAN, published | 29.40 |  |",
+    ]
+    assert lines[10] == "" and "Ledig et al. 2017" in lines[11] and "table 2" in lines[11]
 
 
 @pytest.mark.parametrize("top, left", [(0, 0), (24, 48), (96, 144)])

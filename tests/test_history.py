@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import statistics
 
 import pytest
 
@@ -108,3 +109,29 @@ def test_resuming_on_a_full_disk_leaves_the_history_as_it_was(tmp_path, full_dis
     with full_disk(after=30), pytest.raises(SRGANError, match=r"a\.csv could not be written"):
         History(tmp_path / "a.csv", COLUMNS, kept)
     assert (tmp_path / "a.csv").read_bytes() == before and os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_the_summary_is_that_of_the_standard_library_for_every_loss_and_nothing_else(tmp_path):
+    columns = ("step", "perceptual", "accuracy_hr", "learning_rate", "images_per_second")
+    values = [(10, 0.5, 0.25, 1e-4, 80.0), (20, 0.125, 1.0, 1e-5, 90.0), (30, 2.0, 0.5, 1e-6, 70.0)]
+    log = History(tmp_path / "a.csv", columns)
+    for line in values:
+        log.append(dict(zip(columns, line, strict=True)))
+    found = history.summary(history.read(tmp_path / "a.csv"))
+    assert [entry["loss"] for entry in found] == ["perceptual", "accuracy_hr"]
+    for entry, column in zip(found, (1, 2), strict=True):
+        numbers = [line[column] for line in values]
+        assert entry["mean"] == pytest.approx(statistics.mean(numbers))
+        assert entry["standard deviation"] == pytest.approx(statistics.pstdev(numbers))
+        assert entry["minimum"] == min(numbers)
+
+
+def test_the_summary_as_a_table():
+    rows = [{"step": 10.0, "loss": 0.5, "learning_rate": 1e-4}, {"step": 3000.0, "loss": 0.25, "learning_rate": 1e-5}]
+    assert history.summary_table(rows).splitlines() == [
+        "| loss to step 3,000 (rows: 2) | mean | standard deviation | minimum |",
+        "|---|---|---|---|",
+        "| loss | 0.375 | 0.125 | 0.25 |",
+    ]
+    assert history.summary_table([]) == "No losses were recorded."
+    assert history.summary([]) == []

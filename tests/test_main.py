@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from srgan import history
 from srgan.__main__ import main
 from srgan.paths import PROJECT
 
@@ -23,6 +24,10 @@ def test_prepare_pretrain_train_evaluate_lead_to_a_table(tmp_path, capsys):
     results = json.loads((tmp_path / "output" / "quick" / "results.json").read_text())
     for method, values in results["sets"]["held-out"].items():
         assert method.lower() in printed.lower() and f"{values['psnr_y']:.2f}" in printed
+        assert f"{values['psnr_rgb']:.2f}" in printed and f"{values['ssim_y_uniform']:.4f}" in printed
+    recorded = [row["perceptual"] for row in history.read(tmp_path / "loss" / "quick" / "srgan.csv")]
+    assert f"| perceptual | {sum(recorded) / len(recorded):.4g} |" in printed
+    assert "| loss to step 4 (rows: 2) |" in printed and "| loss to step 2 (rows: 1) |" in printed  # SRResNet, SRGAN
     assert (tmp_path / "output" / "quick" / "comparisons" / "held-out_coffee.png").is_file()
 
     # Again, with a later horizon: it goes on, and says from where.
