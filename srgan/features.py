@@ -14,6 +14,7 @@ from srgan import precision
 from srgan.errors import SRGANError
 
 _NETWORKS = {"vgg19": keras.applications.VGG19, "vgg16": keras.applications.VGG16}
+_CONVOLUTIONS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # of each block
 _MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, subtracted in training these networks
 
 Features = Callable[[tf.Tensor], tf.Tensor]
@@ -24,7 +25,7 @@ def features(content: str, scale: float) -> Features | None:
 
     The weights are Keras's own for ImageNet, downloaded once, or a local file that the environment variable SRGAN_VGG19
     (SRGAN_VGG16) names: one in their format, or an .npz of arrays conv1_1.weight (out, in, height, width), conv1_1.bias
-    (out,) and so on, up to the layer at least. Raises SRGANError if neither can be had, or for an unknown layer.
+    (out,) and so on, up to the layer at least and of any width. Raises SRGANError if neither can be had, or for an unknown layer.
     """
     if content == "pixels":
         return None
@@ -72,14 +73,33 @@ def _load(network: str, local: str | None) -> keras.Model:
 
 
 def _from_arrays(network: str, layer: str, path: Path) -> keras.Model:
-    """The network up to `layer`, with the kernels and biases of an .npz file."""
-    truncated = truncate(_NETWORKS[network](include_top=False, weights=None), layer)
+    """The network up to `layer`, as wide as the kernels and biases of an .npz file make it."""
+    image = x = keras.Input((None, None, 3), name="image")
+    weights = []
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            for each in truncated.layers:
-                if each.weights:
-                    name = each.name.replace("block", "conv").replace("_conv", "_")  # block1_conv2 -> conv1_2
-                    each.set_weights([arrays[f"{name}.weight"].transpose(2, 3, 1, 0), arrays[f"{name}.bias"]])
+            for name in _layers(network, layer):
+                if name.endswith("pool"):
+                    x = keras.layers.MaxPooling2D(name=name)(x)
+                    continue
+                stored = name.replace("block", "conv").replace("_conv", "_")  # block1_conv2: conv1_2, or conv12
+                stored = stored if f"{stored}.weight" in arrays else stored.replace("_", "")
+                kernel, bias = arrays[f"{stored}.weight"].transpose(2, 3, 1, 0), arrays[f"{stored}.bias"]
+                x = keras.layers.Conv2D(len(bias), kernel.shape[:2], padding="same", activation="relu", name=name)(x)
+                weights += [kernel, bias]
+        truncated = keras.Model(image, x, name=f"{network}_{layer}")
+        truncated.set_weights(weights)
     except (OSError, ValueError, KeyError) as error:
         raise SRGANError(f"{path} does not hold {network.upper()} up to {layer} ({error}).") from error
+    truncated.trainable = False
     return truncated
+
+
+def _layers(network: str, last: str) -> list[str]:
+    """The names of the network's layers up to `last`. Raises SRGANError, naming all, if it is none of them."""
+    names = []
+    for block, convolutions in enumerate(_CONVOLUTIONS[network], start=1):
+        names += [f"block{block}_conv{i}" for i in range(1, convolutions + 1)] + [f"block{block}_pool"]
+    if last not in names:
+        raise SRGANError(f"{network} has no layer {last}. Its layers are: {', '.join(names)}.")
+    return names[: names.index(last) + 1]

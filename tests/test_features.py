@@ -121,8 +121,28 @@ def vgg22(shared_data) -> features.Features:
 
 def test_arrays_that_end_before_the_layer_are_told(shared_data, monkeypatch):
     monkeypatch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
-    with pytest.raises(SRGANError, match=r"does not hold VGG19 up to block5_conv4 .*conv3_2"):
+    with pytest.raises(SRGANError, match=r"does not hold VGG19 up to block5_conv4 .*conv32"):
         features.features("vgg19/block5_conv4", 1.0)
+
+
+def test_arrays_of_another_width_are_used_to_any_depth(tmp_path, monkeypatch):
+    """Against the same convolutions by TensorFlow's plain operations; the names are of the other of the two kinds."""
+    rng = np.random.default_rng(0)
+    channels = {"11": (3, 4), "12": (4, 4), "21": (4, 6)}
+    arrays = {f"conv{name}.weight": rng.normal(0, 0.2, (b, a, 3, 3)).astype(np.float32) for name, (a, b) in channels.items()}
+    arrays |= {f"conv{name}.bias": rng.normal(0, 0.2, b).astype(np.float32) for name, (_, b) in channels.items()}
+    np.savez(tmp_path / "small.npz", **arrays)
+    monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "small.npz"))
+    expected = keras.applications.vgg19.preprocess_input(IMAGES.astype(np.float32))
+    for name in channels:
+        kernel = arrays[f"conv{name}.weight"].transpose(2, 3, 1, 0)
+        expected = tf.nn.relu(tf.nn.conv2d(expected, kernel, 1, "SAME") + arrays[f"conv{name}.bias"])
+        if name == "12":
+            expected = tf.nn.max_pool2d(expected, 2, 2, "VALID")
+    seen = features.features("vgg19/block2_conv1", 0.5)(in_range(IMAGES))
+    np.testing.assert_allclose(seen, 0.5 * expected, rtol=1e-3, atol=1e-3)
+    with pytest.raises(SRGANError, match="no layer block2_conv5"):
+        features.features("vgg19/block2_conv5", 1.0)
 
 
 def test_true_features_of_photos_have_the_mean_that_they_were_normalised_to(vgg22, shared_data):
