@@ -192,6 +192,40 @@ def plot_losses(
     return figure
 
 
+def plot_against(rows: dict[str, list[dict]], column: str = "content", window: tuple[int, int] | None = None) -> Figure:
+    """One loss of several runs (by the name to show) in one picture: over all steps, and between those of `window`."""
+    last = int(max(each[-1]["step"] for each in rows.values()))
+    first, end = window or (last // 2, last)
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    whole, detail = figure.subplots(1, 2)
+    for (name, each), color in zip(rows.items(), (BLUE, ORANGE, GREEN, RED), strict=False):
+        for axes, shown in ((whole, each), (detail, [row for row in each if first <= row["step"] <= end])):
+            steps, values = ([row[key] for row in shown] for key in ("step", column))
+            axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
+            axes.plot(steps, _smooth(np.array(values)), color=color, label=name)
+    for axes in (whole, detail):
+        axes.set(xlabel="step", ylabel=f"{column} loss")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    whole.set(title="all steps", yscale="log")
+    detail.set(title=f"steps {first:,} to {end:,}")
+    return figure
+
+
+def plot_bars(values: dict[str, dict[str, float]], label: str) -> Figure:
+    """One panel a group, one bar a member: {group: {member: value}}, all on one scale."""
+    figure = Figure(figsize=(5.5 * len(values), 3), layout="constrained")
+    panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
+    for axes, (group, members) in zip(panels, values.items(), strict=True):
+        bars = axes.barh(list(members), list(members.values()), color=(INK, BLUE, ORANGE, GREEN)[: len(members)])
+        axes.bar_label(bars, fmt="%.2f", padding=3)
+        axes.invert_yaxis()
+        axes.set(title=group, xlabel=label)
+        axes.margins(x=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def plot_progress(rows: list[dict]) -> Figure:
     """The dashboard's figure: losses over all steps; beside them D's opinions (GAN) or the learning rate (SRResNet)."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")

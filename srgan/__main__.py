@@ -26,11 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--features", default="inception", metavar="inception|mobilenet",
                                  help="inception (default) gives FID, mobilenet a distance of its own")  # fmt: skip
             command.add_argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept")
+        if function is study:
+            _add_study_arguments(command)
         if function is readme:
             command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
     options = parser.parse_args(arguments)
     try:
-        if options.function in (*RUNS, frechet):
+        if options.function is not stamp:
             quiet.load_tensorflow()
         options.function(options)
     except SRGANError as error:
@@ -53,6 +55,17 @@ def _add_run_arguments(command: argparse.ArgumentParser) -> None:
                          help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip
 
 
+def _add_study_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--varied", default="coco", metavar="DATASET", help="what Model A learns (default: coco)")
+    command.add_argument("--faces", default="celeba", metavar="DATASET", help="what Model B learns (default: celeba)")
+    command.add_argument("--faces-test", default="", metavar="DATASET", help="held-out faces (default: a fifth of --faces)")
+    command.add_argument("--features", choices=("inception", "mobilenet"), default="inception", help="of the Fréchet distance")
+    command.add_argument("--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are")
+    command.add_argument("--docs", action="store_true", help="do nothing but write the results that are there into docs/")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
+                         help="another value for any setting of both models; may be repeated")  # fmt: skip
+
+
 def _changes(options: argparse.Namespace) -> dict[str, str]:
     """The settings that differ from the preset's."""
     changes = {}
@@ -61,11 +74,18 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
         if not equals:
             raise SRGANError(f"--set wants NAME=VALUE, not {change}.")
         changes[name] = value
-    if options.dataset:
+    if getattr(options, "dataset", None):
         changes["dataset"] = options.dataset
-    if changes.get("dataset", "").startswith("folder:"):
-        changes["dataset"] = f"folder:{Path(changes['dataset'].removeprefix('folder:')).expanduser().resolve()}"
+    if "dataset" in changes:
+        changes["dataset"] = _absolute(changes["dataset"])
     return changes
+
+
+def _absolute(dataset: str) -> str:
+    """The data set with the folder of "folder:PATH" counted from where the command was given."""
+    if not dataset.startswith("folder:"):
+        return dataset
+    return f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
 
 
 def _open(options: argparse.Namespace) -> tuple[configuration.Config, Paths]:
@@ -141,6 +161,22 @@ def frechet(options: argparse.Namespace) -> None:
     print(frechet.compare(*map(frechet.folder, options.folders), options.features, options.workdir.expanduser()))
 
 
+def study(options: argparse.Namespace) -> None:
+    """Notebook 07, then the table."""
+    from srgan import face, notebooks, study
+
+    workdir = open_workdir(options.workdir, "study").workdir
+    folder = workdir / "output" / "study"
+    if not options.docs:
+        names = ("varied", "faces", "faces_test")
+        parameters = {name: _absolute(getattr(options, name)) for name in names}
+        parameters |= {"features": options.features, "workdir": str(workdir), "changes": _changes(options)}
+        notebooks.execute(notebooks.STUDY, parameters, folder / "notebooks" / f"{notebooks.STUDY}.ipynb")
+    print(f"\n{study.table(study.read(folder))}\n\nPictures, curves and the executed notebook: {folder}")
+    if options.docs:
+        print("\n".join(f"wrote {path}" for path in face.update_study(folder)))
+
+
 def stamp(options: argparse.Namespace) -> None:
     from srgan import notebooks
 
@@ -160,6 +196,7 @@ COMMANDS = {
     "train": (train, "train the GAN, or go on with it (notebooks 03 and 04)"),
     "evaluate": (evaluate, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
     "frechet": (frechet, "measure the FID, or another Fréchet distance, between two folders of images"),
+    "study": (study, "train one network on varied photos and on faces, and compare (notebook 07)"),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README"),
     "readme": (readme, "write results and picture of a run into README"),
 }

@@ -1,4 +1,4 @@
-"""README's table and picture, written from a run's files so that no number is typed."""
+"""Tables and pictures of README and docs/, written from a run's files so that no number is typed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from srgan import evaluation
+from srgan import evaluation, study
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, write_atomically
 from srgan.progress import clock
 
-BEGIN, END = "<!-- results: written by `python -m srgan readme` -->", "<!-- end of results -->"
+BEGIN, END = "<!-- results: written by `python -m srgan {}` -->", "<!-- end of results -->"
 PICTURE = PROJECT / "docs" / "comparison.jpg"
 
 
@@ -25,21 +25,44 @@ def update(results_path: Path) -> list[Path]:
         raise SRGANError(f"There are no results at {results_path}: make run first.")
     results = json.loads(results_path.read_text(encoding="utf-8"))
     readme = PROJECT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise SRGANError(f"{readme} has no lines {BEGIN} and {END} to write the results between.")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    text = before + BEGIN + "\n" + section(results) + "\n" + END + after
-    write_atomically(readme, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-
+    _write_between(readme, "readme", section(results))
     pictures = sorted((results_path.parent / "comparisons").glob(f"{evaluation.HELD_OUT}_*.png"))
     if not pictures:
         raise SRGANError(f"There are no pictures in {results_path.parent / 'comparisons'}: make run first.")
-    with Image.open(pictures[0]) as picture:
-        smaller = picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS)
-    write_atomically(PICTURE, lambda temporary: smaller.save(temporary, format="JPEG", quality=92, subsampling=0))
+    _write_smaller(pictures[0], PICTURE)
     return [readme, PICTURE]
+
+
+def update_study(folder: Path) -> list[Path]:
+    """Write the study's table and figures from `folder` into docs/, but for those that show faces; returns the files written."""
+    results, docs = study.read(folder), PROJECT / "docs"
+    steps, seconds = results["steps"]["varied"], sum(results["seconds"].values())
+    text = (
+        f"{study.table(results)}\n\n"
+        f"{steps:,} steps a model, {clock(seconds)} for both on {results['machine']}, commit `{results['commit']}`. "
+        f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
+    )
+    _write_between(docs / "study.md", "study --docs", text)
+    for name in ("frechet", "content", "strips_varied"):
+        _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
+    return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content", "strips_varied"))]
+
+
+def _write_between(path: Path, command: str, section: str) -> None:
+    """Replace what stands between the marks of `command` in the page at `path`. Raises SRGANError if it has none."""
+    text, begin = path.read_text(encoding="utf-8"), BEGIN.format(command)
+    if begin not in text or END not in text:
+        raise SRGANError(f"{path} has no lines {begin} and {END} to write the results between.")
+    before, rest = text.split(begin)
+    text = before + begin + "\n" + section + "\n" + END + rest.split(END)[1]
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _write_smaller(source: Path, target: Path) -> None:
+    """The picture as JPEG at two thirds of its size."""
+    with Image.open(source) as picture:
+        smaller = picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS)
+    write_atomically(target, lambda temporary: smaller.save(temporary, format="JPEG", quality=92, subsampling=0))
 
 
 def section(results: dict) -> str:

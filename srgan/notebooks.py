@@ -20,6 +20,8 @@ from srgan.paths import PROJECT, write_atomically
 
 FOLDER = PROJECT / "notebooks"
 SERIES = ("01_preprocess", "02_pretrain_srresnet", "03_train_srgan", "04_continue_training", "05_evaluate")
+STUDY = "07_study"
+ALL = (*SERIES, STUDY)
 
 
 def execute(name: str, parameters: dict, executed: Path) -> None:
@@ -101,7 +103,7 @@ def badge(name: str) -> str:
 def stamp() -> list[Path]:
     """Write the repository's address into set-up cells, badges and README; strip outputs. Returns the changed files."""
     changed = []
-    for name in SERIES:
+    for name in ALL:
         path = FOLDER / f"{name}.ipynb"
         text = stamped(name, path.read_text(encoding="utf-8"))
         changed += _replace(path, text)
@@ -125,7 +127,7 @@ def stamped(name: str, text: str) -> str:
 
 
 def _stamp_badge(line: str) -> str:
-    for name in SERIES:
+    for name in ALL:
         start, end = line.find("[![Open in Colab]"), line.rfind(f"/{name}.ipynb)")
         if 0 <= start < end:
             return line[:start] + badge(name) + line[end + len(f"/{name}.ipynb)") :]
