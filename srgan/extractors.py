@@ -13,13 +13,17 @@ import tensorflow as tf
 
 from srgan import precision
 from srgan.errors import SRGANError
+from srgan.paths import write_atomically
 
 NAMES = {"inception": "FID", "mobilenet": "Frechet distance (MobileNet v1 0.75)"}
 Extractor = Callable[[np.ndarray], np.ndarray]  # (B, H, W, 3) uint8 -> (B, D) float32
 
 INCEPTION = "classify_image_graph_def.pb"
-# As model cards and evaluation suites on the web have it; 95,673,916 bytes.
+# Where the evaluation suite of guided diffusion keeps it (95,673,916 bytes; the sha256 is the one that others who use it
+# publish), and where it came from: an archive that holds it, for which nobody gives a checksum.
+INCEPTION_URL = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/classify_image_graph_def.pb"
 INCEPTION_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
+INCEPTION_ARCHIVE = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 
 
 def load(features: str, workdir: Path) -> Extractor:
@@ -69,7 +73,22 @@ def inception_file(workdir: Path) -> Path:
 
 
 def _fetch(path: Path) -> None:
-    raise SRGANError(f"There is no {path}. Get {INCEPTION}, or name one: SRGAN_INCEPTION=FILE; or take other features: mobilenet.")
+    """Download the graph to `path`. Raises SRGANError that says how to get it by hand."""
+
+    def download(temporary: Path) -> None:
+        keras.utils.get_file(
+            temporary.name, INCEPTION_URL, file_hash=INCEPTION_SHA256, hash_algorithm="sha256",
+            cache_dir=temporary.parent, cache_subdir="",
+        )  # fmt: skip
+
+    try:
+        write_atomically(path, download)
+    except Exception as error:  # Keras raises whatever urllib raised, in words of its own
+        raise SRGANError(
+            f"The Inception graph of 2015 could not be fetched ({error}). Get {INCEPTION} by hand, from {INCEPTION_URL} or out "
+            f"of {INCEPTION_ARCHIVE}, and put it at {path}, or name it: SRGAN_INCEPTION=FILE. Or take the features of another "
+            "network, which give a distance of another name: mobilenet."
+        ) from error
 
 
 def mobilenet(weights: str | os.PathLike | None) -> Extractor:

@@ -18,7 +18,7 @@ from srgan import extractors, images, sources
 from srgan.errors import SRGANError
 
 BATCH = 32  # pictures that go through a network at once
-ENOUGH = 500  # pictures of each set from which on the number stands without a warning; the study (system B) had 500
+ENOUGH = 500  # pictures of each set from which on the number stands without a warning
 
 
 class Gaussian(NamedTuple):

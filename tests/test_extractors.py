@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import http.server
 import sys
+import threading
 from pathlib import Path
 
 import keras
@@ -102,6 +105,48 @@ def test_a_graph_in_the_working_directory_is_used(graph_file, tmp_path):
     assert extractors.inception_file(tmp_path / "work") == there
 
 
+@pytest.fixture
+def server(tmp_path):
+    """The address of a server on this machine, and the folder that it serves."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}/{extractors.INCEPTION}", folder / extractors.INCEPTION
+        running.shutdown()
+        thread.join()
+
+
+def test_a_graph_that_is_not_there_is_fetched_once_into_the_working_directory(graph_file, server, tmp_path, monkeypatch):
+    address, served = server
+    served.write_bytes(graph_file.read_bytes())
+    monkeypatch.setattr(extractors, "INCEPTION_URL", address)
+    path = extractors.inception_file(tmp_path / "work")
+    assert path == tmp_path / "work" / "data" / "inception" / "classify_image_graph_def.pb"
+    assert path.read_bytes() == graph_file.read_bytes()
+    served.unlink()
+    assert extractors.inception_file(tmp_path / "work") == path
+
+
+# An empty answer is told in other words by each version of Keras.
+@pytest.mark.parametrize("content, reason", [(None, "404"), (b"<html>Sign in</html>", "corrupted file"), (b"", "")])
+def test_a_graph_that_cannot_be_fetched_is_told_with_what_to_do_and_leaves_nothing(
+    graph_file, server, tmp_path, monkeypatch, content, reason
+):
+    address, served = server
+    if content is not None:
+        served.write_bytes(content)
+    monkeypatch.setattr(extractors, "INCEPTION_URL", address)
+    with pytest.raises(SRGANError) as caught:
+        extractors.inception_file(tmp_path / "work")
+    said = str(caught.value)
+    assert reason in said and address in said and "inception-2015-12-05.tgz" in said and "SRGAN_INCEPTION=FILE" in said
+    assert str(tmp_path / "work" / "data" / "inception" / "classify_image_graph_def.pb") in said
+    assert [path for path in (tmp_path / "work").rglob("*") if path.is_file()] == []
+
+
 def test_only_the_true_graph_gives_what_is_called_fid(graph_file, monkeypatch, tmp_path):
     monkeypatch.undo()  # the true checksum
     monkeypatch.setenv("SRGAN_INCEPTION", str(graph_file))
@@ -179,6 +224,13 @@ def test_mobilenet_knows_what_is_on_the_sample_photos(mobilenet, weights_file, n
     assert int(np.argmax(logits)) in classes
     odds = np.exp(logits - logits.max())
     assert odds[0, sorted(classes)].sum() / odds.sum() > 0.6
+
+
+def test_mobilenet_sees_what_keras_preprocessing_makes_of_0_to_255(mobilenet, weights_file):
+    pictures = np.stack([skimage.data.coffee()[:224, :224], skimage.data.chelsea()[:224, :224]])
+    seen = keras.applications.mobilenet.preprocess_input(pictures.astype(np.float32))
+    expected = extractors._mobilenet_network(weights_file)(seen, training=False)
+    np.testing.assert_allclose(mobilenet(pictures), expected, atol=1e-4)
 
 
 def test_mobilenet_sees_images_of_any_size_as_pillow_would_resize_them(mobilenet):
