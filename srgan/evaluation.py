@@ -43,7 +43,7 @@ def upscalers(config: Config, paths: Paths) -> dict[str, upscale.Upscaler]:
     for stage in config.networks:
         if not paths.weights(stage).is_file():
             raise SRGANError(f"{paths.model} has no {METHODS[stage]} weights yet: run notebook {NOTEBOOKS[stage]} first.")
-        methods[stage] = upscale.network(weights.load(paths.weights(stage)))
+        methods[stage] = upscale.load(paths.weights(stage))
     return methods
 
 

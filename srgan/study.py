@@ -35,9 +35,7 @@ def held_out(dataset: data.Dataset, instead: str = "") -> list[TestImage]:
 
 def methods(paths: dict[str, Paths]) -> dict[str, upscale.Upscaler]:
     """Bicubic and both models, by key."""
-    return {"bicubic": upscale.bicubic} | {
-        domain: upscale.network(weights.load(paths[domain].weights("srgan"))) for domain in PRESETS
-    }
+    return {"bicubic": upscale.bicubic} | {domain: upscale.load(paths[domain].weights("srgan")) for domain in PRESETS}
 
 
 def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features: str, folder: Path) -> dict:

@@ -4,9 +4,12 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from srgan import models, upscale
+from srgan import models, precision, tiles, upscale, weights
 from srgan.config import Config
+from srgan.folding import folded
+from tests.test_models import randomize
 
 RNG = np.random.default_rng(0)
 
@@ -76,3 +79,134 @@ def test_network_brings_minus_one_to_black_one_to_white_and_clips_beyond():
     levels = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0], np.float32)
     upscaler = upscale.network(lambda lr, training: 0 * lr[:, :1, :1] + levels[None, None, :, None])
     assert upscaler(np.zeros((1, 2, 3), np.uint8))[0, :, 0].tolist() == [0, 0, 128, 191, 255, 255]
+
+
+# Folded, tiled, in half precision ------------------------------------------------------------------------------------
+
+KINDS = {
+    "pixel_shuffle": dict(head_kernel=9, output_kernel=9),
+    "nearest": dict(upsampling="nearest", upsampling_activation="leaky_relu", output_activation="tanh", lr_range="minus_one_one"),
+    "espcn": dict(upsampling="espcn", global_skip=True, head_kernel=3, output_kernel=3),
+    "zero_one": dict(upsampling="nearest", hr_range="zero_one", output_kernel=3),
+}
+
+
+def trained_like(kind: str, norm: bool = True) -> tuple[Config, object]:
+    """A network with its own value in every weight, and outputs that fill the range."""
+    config = Config(blocks=2, filters=8, generator_norm=norm, **KINDS[kind])
+    network = models.generator(config)
+    randomize(network)
+    for layer in network.layers:
+        if "conv" in layer.name:
+            kernel, bias = layer.get_weights()
+            signs = np.random.default_rng(len(layer.name)).choice([-1.0, 1.0], kernel.shape)
+            layer.set_weights([0.7 * signs * kernel / np.sqrt(np.mean(kernel**2) * np.prod(kernel.shape[:3])), 0.1 * bias])
+    return config, network
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_folded_network_computes_what_the_network_does_at_rest(kind):
+    config, network = trained_like(kind)
+    plain = folded(network, config)
+    assert not any("norm" in layer.name for layer in plain.layers)
+    lr = RNG.random((2, 6, 7, 3), np.float32)
+    expected = network(lr, training=False).numpy()
+    assert expected.std() > 0.05
+    np.testing.assert_allclose(plain(lr), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_sees_as_far_as_its_radius_and_not_a_pixel_further(kind):
+    """By the gradient of one output pixel to all inputs."""
+    config, network = trained_like(kind, norm=False)
+    reach = tiles.radius(network)
+    side = 2 * reach + 9
+    lr = tf.Variable(RNG.random((1, side, side, 3), np.float32))
+    middle = side // 2
+    seen = np.zeros((side, side), bool)
+    for row, column in ((0, 0), (3, 3)):  # both ends of the middle LR pixel
+        with tf.GradientTape() as tape:
+            output = tf.reduce_sum(network(lr, training=False)[0, 4 * middle + row, 4 * middle + column])
+        seen |= np.abs(tape.gradient(output, lr).numpy()[0]).sum(-1) > 0
+    rows = np.flatnonzero(seen.any(1))
+    assert middle - reach <= rows.min() and rows.max() <= middle + reach
+    if not config.global_skip:
+        assert rows.min() <= middle - reach + 1  # nor much less: the overlap is not wasted
+
+
+@pytest.mark.parametrize("length, side, overlap", [(10, 16, 3), (16, 16, 3), (17, 16, 3), (100, 16, 3), (57, 20, 9), (33, 32, 0)])
+def test_spans_keep_every_pixel_once_and_see_far_enough(length, side, overlap):
+    kept = []
+    for span in tiles.spans(length, side, overlap):
+        assert 0 <= span.begin <= span.first < span.last <= span.end <= length
+        assert span.end - span.begin == min(side, length)
+        assert span.first - span.begin >= overlap or span.begin == 0 == span.first
+        assert span.end - span.last >= overlap or span.end == length == span.last
+        kept += range(span.first, span.last)
+    assert kept == list(range(length))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("height, width", [(61, 83), (1, 70), (70, 1), (40, 40), (41, 40), (5, 3)])
+def test_tiles_give_the_whole_image(kind, height, width):
+    _, network = trained_like(kind, norm=False)
+    lr = RNG.integers(0, 256, (height, width, 3), np.uint8)
+    whole = upscale.network(network, tile=1000)(lr)
+    tiled = upscale.network(network, tile=40)
+    bands = list(tiled.bands(lr))
+    assert all(band.shape[1:] == (4 * width, 3) for band in bands)
+    assert len(bands) == (1 if height <= 40 else len(list(tiles.spans(height, 40, tiles.radius(network)))))
+    difference = np.abs(np.concatenate(bands).astype(int) - whole)
+    assert difference.max() <= 1 and np.mean(difference > 0) < 1e-3
+    assert min(height, width) < 40 or whole.std() > 5
+
+
+def test_a_batch_is_its_images(generator):
+    lr = RNG.integers(0, 256, (3, 6, 5, 3), np.uint8)
+    upscaler = upscale.network(generator)
+    np.testing.assert_array_equal(upscaler.batch(lr), np.stack([upscaler(image) for image in lr]))
+
+
+def test_the_fast_upscaler_is_the_network_without_its_norms():
+    config, network = trained_like("pixel_shuffle")
+    lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
+    expected = upscale.network(network)(lr).astype(int)
+    assert np.abs(upscale.fast(network, config)(lr) - expected).max() <= 1
+
+
+def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monkeypatch):
+    policies = []
+    real = upscale.folded
+    monkeypatch.setattr(upscale, "folded", lambda *args: policies.append(args[2:]) or real(*args))
+    config = Config(blocks=1, filters=8, upsampling="espcn", global_skip=True, generator_norm=False)
+    network = models.generator(config)  # near bicubic: what is computed in half precision adds little
+    lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
+    half, exact = upscale.fast(network, config, "mixed_bfloat16"), upscale.network(network)
+    assert policies == [(), ("mixed_bfloat16",)]
+    assert half._generator.get_layer("head_conv").compute_dtype == "bfloat16"
+    assert np.mean(np.abs(half(lr).astype(int) - exact(lr)) <= 1) >= 0.999
+
+    monkeypatch.setattr(upscale, "agree", lambda *networks: False)
+    assert upscale.fast(network, config, "mixed_bfloat16")._generator.get_layer("head_conv").compute_dtype == "float32"
+
+
+@pytest.mark.parametrize("share, levels, same", [(0.01, 1, True), (0.01, 2, False), (0.0005, 200, True), (0.002, 200, False)])
+def test_two_networks_agree_if_999_of_1000_values_are_within_a_level(share, levels, same):
+    def off(lr):
+        sr = upscale.bicubic(lr)
+        places = np.random.default_rng(0).permutation(sr.size)[: round(share * sr.size)]
+        flat = sr.ravel()
+        flat[places] = np.where(flat[places] > 127, flat[places] - levels, flat[places] + levels)
+        return flat.reshape(sr.shape)
+
+    assert upscale.agree(upscale.bicubic, off) is same
+
+
+def test_weights_are_loaded_for_speed(tmp_path, monkeypatch):
+    config, network = trained_like("pixel_shuffle")
+    weights.save(tmp_path / "a.weights.h5", network, config, {"stage": "srgan"})
+    monkeypatch.setattr(precision, "resolve", lambda wanted: "float32")
+    lr = RNG.integers(0, 256, (9, 8, 3), np.uint8)
+    loaded = upscale.load(tmp_path / "a.weights.h5")
+    assert not any("norm" in layer.name for layer in loaded._generator.layers)
+    assert np.abs(loaded(lr).astype(int) - upscale.network(network)(lr)).max() <= 1

@@ -80,6 +80,7 @@ def test_the_card_tells_network_sha256_and_what_was_said(path):
     assert written["network"] == {
         "blocks": 1, "filters": 8, "head_kernel": 3, "output_kernel": 3, "generator_norm": False, "generator_momentum": 0.99,
         "upsampling": "espcn", "upsampling_activation": "prelu", "output_activation": "linear", "global_skip": True,
+            "lr_range": "zero_one", "hr_range": "minus_one_one",
     }  # fmt: skip
     assert weights.card(path) == written
 
