@@ -93,3 +93,30 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _move(self, average, value):
         average.assign(average * self.momentum + value * (1.0 - self.momentum))
+
+
+@keras.saving.register_keras_serializable("srgan")
+class PhasedConv2D(keras.layers.Conv2D):
+    """Keras's layer for few filters on large images of even sides (stride 1, padding "same"), as CPUs compute it faster.
+
+    Four neighbouring pixels become the channels of one, and a kernel with the same numbers at other places gives all four
+    results at once: 4 times as many filters fill the vector units that 3 leave empty. For the 9x9 output convolution of
+    the paper's generator this halves the time, though it multiplies by some zeros.
+    """
+
+    def call(self, x):
+        y = tf.nn.conv2d(tf.nn.space_to_depth(x, 2), self._phased(tf.cast(self.kernel, x.dtype)), 1, "SAME")
+        return tf.nn.depth_to_space(y, 2) + tf.cast(self.bias, x.dtype)
+
+    def _phased(self, kernel):
+        """(k, k, C, F) -> (m, m, 4 C, 4 F): one copy for each place in a square of 2x2 output pixels, shifted to it."""
+        size, channels, filters = kernel.shape[0], *kernel.shape[2:]
+        extra = size // 2 % 2  # a reach of an odd number of pixels is rounded up to whole squares
+        blocks = (size + 2 * extra + 1) // 2
+        copies = []
+        for row in (0, 1):
+            for column in (0, 1):
+                shifted = tf.pad(kernel, [(extra + row, extra + 1 - row), (extra + column, extra + 1 - column), (0, 0), (0, 0)])
+                split = tf.reshape(shifted, (blocks, 2, blocks, 2, channels, filters))
+                copies.append(tf.reshape(tf.transpose(split, (0, 2, 1, 3, 4, 5)), (blocks, blocks, 4 * channels, filters)))
+        return tf.concat(copies, axis=-1)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from srgan.config import SCALE, Config
-from srgan.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
+from srgan.layers import BatchNormalization, BicubicUpsampling, PhasedConv2D, PixelShuffle, PReLU
 
 LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 
@@ -34,7 +35,7 @@ def generator(config: Config) -> keras.Model:
     else:
         x = upsample(x, config, "up1")  # (B, 2 H, 2 W, ...)
         x = upsample(x, config, "up2")  # (B, 4 H, 4 W, ...)
-        x = layers.Conv2D(3, config.output_kernel, **output)(x)
+        x = _few_filters()(3, config.output_kernel, **output)(x)
 
     if config.global_skip:
         bicubic = BicubicUpsampling(dtype="float32", name="bicubic")(lr)  # [0, 1]
@@ -100,6 +101,11 @@ def _norm(x, config: Config, name: str):
     if not config.generator_norm:
         return x
     return BatchNormalization(momentum=config.generator_momentum, name=name)(x)
+
+
+def _few_filters() -> type[layers.Conv2D]:
+    """The convolution at HR size: rearranged where there is no GPU, which was measured to be faster on CPUs."""
+    return layers.Conv2D if tf.config.list_physical_devices("GPU") else PhasedConv2D
 
 
 def _near_zero() -> keras.initializers.Initializer:

@@ -3,11 +3,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from srgan import models
 from srgan.config import Config
-from srgan.layers import BicubicUpsampling, PixelShuffle
+from srgan.layers import BatchNormalization, BicubicUpsampling, PhasedConv2D, PixelShuffle, PReLU
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -54,3 +55,93 @@ def test_a_network_of_these_layers_survives_a_keras_file(upsampling, tmp_path):
     x = np.random.default_rng(0).random((1, 6, 5, 3), np.float32)
     np.testing.assert_array_equal(loaded(x, training=False), network(x, training=False))
     assert loaded.count_params() == network.count_params()
+
+
+# The layers that stand in for Keras's own ----------------------------------------------------------------------------
+
+PAIRS = {
+    "prelu": (keras.layers.PReLU, PReLU, dict(shared_axes=[1, 2])),
+    "norm": (keras.layers.BatchNormalization, BatchNormalization, dict(momentum=0.8)),
+    **{f"conv{k}": (keras.layers.Conv2D, PhasedConv2D, dict(filters=3, kernel_size=k, padding="same")) for k in (1, 3, 5, 7, 9)},
+}
+IMAGES = np.random.default_rng(3).normal(0.3, 1, (4, 8, 6, 5)).astype(np.float32)
+
+
+def pair(kind: str, dtype: str = "float32"):
+    """Keras's layer and the fast one with the same weights, each in a network."""
+    networks = []
+    for layer in PAIRS[kind][:2]:
+        inputs = keras.Input((8, 6, 5))
+        networks.append(keras.Model(inputs, layer(name="layer", dtype=dtype, **PAIRS[kind][2])(inputs)))
+    rng = np.random.default_rng(4)
+    networks[0].set_weights([rng.uniform(0.1, 0.9, weight.shape) for weight in networks[0].get_weights()])
+    return networks
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("way", ["stock to fast", "fast to stock"])
+def test_weights_go_from_stock_layers_to_fast_ones_and_back(kind, way, tmp_path):
+    source, target = pair(kind) if way == "stock to fast" else reversed(pair(kind))
+    source.set_weights([weight + 0.05 * i for i, weight in enumerate(source.get_weights(), 1)])
+    source.save_weights(tmp_path / "a.weights.h5")
+    target.load_weights(tmp_path / "a.weights.h5")
+    for theirs, ours in zip(source.weights, target.weights, strict=True):
+        assert theirs.path.split("/")[-1] == ours.path.split("/")[-1]
+        np.testing.assert_array_equal(theirs.numpy(), ours.numpy())
+    expected = source(IMAGES).numpy()
+    np.testing.assert_allclose(target(IMAGES), expected, atol=1e-5 * (1 + np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_fast_layers_give_the_numbers_and_gradients_of_the_stock_ones(kind, training):
+    stock, fast = pair(kind)
+    fast.set_weights(stock.get_weights())
+    weighing = np.random.default_rng(5).normal(0, 1, stock(IMAGES).shape).astype(np.float32)
+    found = {}
+    for name, network in (("stock", stock), ("fast", fast)):
+        x = tf.constant(IMAGES)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = network(x, training=training)
+            loss = tf.reduce_sum(weighing * y)
+        gradients = tape.gradient(loss, [x, *network.trainable_variables])
+        found[name] = [y, *gradients, *(variable.numpy() for variable in network.non_trainable_variables)]
+    for theirs, ours in zip(found["stock"], found["fast"], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * (1 + np.abs(theirs).max()))
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_the_fast_layers_survive_a_keras_file_and_are_the_stock_ones_in_half_precision(kind, tmp_path):
+    for dtype, tolerance in (("float32", 0), ("mixed_bfloat16", 0.05), ("mixed_float16", 0.01)):
+        stock, fast = pair(kind, dtype)
+        fast.set_weights(stock.get_weights())
+        fast.save(tmp_path / "fast.keras")
+        loaded = keras.saving.load_model(tmp_path / "fast.keras", safe_mode=True)
+        np.testing.assert_array_equal(loaded(IMAGES), fast(IMAGES))
+        expected = np.asarray(tf.cast(stock(IMAGES, training=True), tf.float32))
+        seen = np.asarray(tf.cast(fast(IMAGES, training=True), tf.float32))
+        np.testing.assert_allclose(seen, expected, atol=(1e-5 + tolerance) * (1 + np.abs(expected).max()))
+
+
+def test_a_frozen_norm_uses_and_keeps_its_statistics():
+    _, fast = pair("norm")
+    layer = fast.get_layer("layer")
+    layer.trainable = False
+    before = [weight.copy() for weight in layer.get_weights()]
+    np.testing.assert_array_equal(fast(IMAGES, training=True), fast(IMAGES, training=False))
+    for now, then in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_a_network_is_built_of_the_fast_layers_and_a_gpu_gets_the_plain_convolution(monkeypatch):
+    config = Config(blocks=1, filters=8)
+    kinds = {layer.name: type(layer) for layer in models.generator(config).layers}
+    assert kinds["output_conv"] is PhasedConv2D and kinds["block1_norm1"] is BatchNormalization and kinds["up1_prelu"] is PReLU
+    network = models.generator(config)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
+    plain = models.generator(config)
+    assert type(plain.get_layer("output_conv")) is keras.layers.Conv2D
+    plain.set_weights(network.get_weights())
+    lr = np.random.default_rng(0).random((1, 6, 5, 3), np.float32)
+    np.testing.assert_allclose(plain(lr), network(lr), atol=1e-5)

@@ -158,7 +158,7 @@ def test_tiles_give_the_whole_image(kind, height, width):
     assert len(bands) == (1 if height <= 40 else len(list(tiles.spans(height, 40, tiles.radius(network)))))
     difference = np.abs(np.concatenate(bands).astype(int) - whole)
     assert difference.max() <= 1 and np.mean(difference > 0) < 1e-3
-    assert min(height, width) < 40 or whole.std() > 5
+    assert min(height, width) < 40 or whole.std() > 3
 
 
 def test_a_batch_is_its_images(generator):
@@ -193,7 +193,7 @@ def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monk
 @pytest.mark.parametrize("share, levels, same", [(0.01, 1, True), (0.01, 2, False), (0.0005, 200, True), (0.002, 200, False)])
 def test_two_networks_agree_if_999_of_1000_values_are_within_a_level(share, levels, same):
     def off(lr):
-        sr = upscale.bicubic(lr)
+        sr = upscale.bicubic(lr).copy()
         places = np.random.default_rng(0).permutation(sr.size)[: round(share * sr.size)]
         flat = sr.ravel()
         flat[places] = np.where(flat[places] > 127, flat[places] - levels, flat[places] + levels)
