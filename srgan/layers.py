@@ -1,6 +1,7 @@
-"""The two layers that Keras does not have, and two of its own that train faster here with the same weights and numbers.
+"""The two layers that Keras does not have, and three of its own that train faster here with the same weights and numbers.
 
-A file or checkpoint of the stock layers loads into the fast ones and the other way round: names and shapes are equal.
+A file or checkpoint of the stock layers loads into the fast ones and the other way round: shapes are equal, and the names
+of the classes too, since Keras's weights files list layers by them.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 @keras.saving.register_keras_serializable("srgan")
-class PhasedConv2D(keras.layers.Conv2D):
+class Conv2D(keras.layers.Conv2D):
     """Keras's layer for few filters on large images of even sides (stride 1, padding "same"), as CPUs compute it faster.
 
     Four neighbouring pixels become the channels of one, and a kernel with the same numbers at other places gives all four

@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 from srgan.config import SCALE, Config
-from srgan.layers import BatchNormalization, BicubicUpsampling, PhasedConv2D, PixelShuffle, PReLU
+from srgan.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
+from srgan.layers import Conv2D as PhasedConv2D
 
 LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 

@@ -8,7 +8,8 @@ from PIL import Image
 
 from srgan import models
 from srgan.config import Config
-from srgan.layers import BatchNormalization, BicubicUpsampling, PhasedConv2D, PixelShuffle, PReLU
+from srgan.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
+from srgan.layers import Conv2D as PhasedConv2D
 
 
 @pytest.mark.parametrize("factor", [2, 4])
