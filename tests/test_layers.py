@@ -135,7 +135,7 @@ def test_a_frozen_norm_uses_and_keeps_its_statistics():
         np.testing.assert_array_equal(now, then)
 
 
-def test_a_network_is_built_of_the_fast_layers_and_a_gpu_gets_the_plain_convolution(monkeypatch):
+def test_a_network_is_built_of_the_fast_layers_and_a_gpu_gets_the_plain_convolution(monkeypatch, tmp_path):
     config = Config(blocks=1, filters=8)
     kinds = {layer.name: type(layer) for layer in models.generator(config).layers}
     assert kinds["output_conv"] is PhasedConv2D and kinds["block1_norm1"] is BatchNormalization and kinds["up1_prelu"] is PReLU
@@ -143,6 +143,7 @@ def test_a_network_is_built_of_the_fast_layers_and_a_gpu_gets_the_plain_convolut
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["a GPU"])
     plain = models.generator(config)
     assert type(plain.get_layer("output_conv")) is keras.layers.Conv2D
-    plain.set_weights(network.get_weights())
+    network.save_weights(tmp_path / "a.weights.h5")  # a CPU's file, on a GPU
+    plain.load_weights(tmp_path / "a.weights.h5")
     lr = np.random.default_rng(0).random((1, 6, 5, 3), np.float32)
     np.testing.assert_allclose(plain(lr), network(lr), atol=1e-5)

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from unittest import mock
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from srgan import models, precision, tiles, upscale, weights
 from srgan.config import Config
 from srgan.folding import folded
+from srgan.paths import PROJECT
 from tests.test_models import randomize
 
 RNG = np.random.default_rng(0)
@@ -210,3 +214,36 @@ def test_weights_are_loaded_for_speed(tmp_path, monkeypatch):
     loaded = upscale.load(tmp_path / "a.weights.h5")
     assert not any("norm" in layer.name for layer in loaded._generator.layers)
     assert np.abs(loaded(lr).astype(int) - upscale.network(network)(lr)).max() <= 1
+
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+from srgan import quiet
+quiet.load_tensorflow()
+import numpy as np
+from srgan import models, png, upscale
+from srgan.config import preset
+height, width, budget = (int(argument) for argument in sys.argv[1:4])
+network = upscale.network(models.generator(preset("quick")), tile=0 if budget == 0 else budget)
+network.batch(np.zeros((1, 8, 8, 3), np.uint8))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+lr = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+png.write(Path(sys.argv[4]), 4 * width, 4 * height, network.bands(lr))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_memory_is_bounded_by_the_tile_and_not_by_the_image(tmp_path):
+    """Four times the image, in a process of its own each: the same peak, but for the input and the width of a band."""
+    grown = {}
+    for height, width in ((400, 400), (1600, 400)):
+        path = tmp_path / f"{height}.png"
+        done = subprocess.run(
+            [sys.executable, "-c", STREAM, str(height), str(width), "128", str(path)], cwd=PROJECT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        grown[height] = int(done.stdout)
+        with Image.open(path) as image:
+            assert image.size == (4 * width, 4 * height)
+    assert grown[1600] < grown[400] + 60  # MB; SR as a whole has 31 MB in the one case and 123 in the other
