@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
             _add_study_arguments(command)
         if function is readme:
             command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
+        if function is bench:
+            _add_bench_arguments(command)
     options = parser.parse_args(arguments)
     try:
         if options.function is not stamp:
@@ -64,6 +66,13 @@ def _add_study_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--docs", action="store_true", help="do nothing but write the results that are there into docs/")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                          help="another value for any setting of both models; may be repeated")  # fmt: skip
+
+
+def _add_bench_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is")
+    command.add_argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote")
 
 
 def _changes(options: argparse.Namespace) -> dict[str, str]:
@@ -189,6 +198,19 @@ def readme(options: argparse.Namespace) -> None:
     print("\n".join(f"wrote {path}" for path in face.update(options.results)))
 
 
+def bench(options: argparse.Namespace) -> None:
+    from srgan import bench as benching
+    from srgan.bench import table
+    from srgan.paths import write_atomically, write_json
+
+    results = benching.read(options.source) if options.source else benching.run(options.quick)
+    print("\n".join(table.header(results)))
+    if options.json:
+        write_json(options.json, results)
+    if options.markdown:
+        write_atomically(options.markdown, lambda temporary: temporary.write_text(table.markdown(results), encoding="utf-8"))
+
+
 COMMANDS = {
     "run": (run, "run notebooks 01 to 05 in order, then print the table of results"),
     "prepare": (prepare, "prepare the photos (notebook 01)"),
@@ -199,6 +221,7 @@ COMMANDS = {
     "study": (study, "train one network on varied photos and on faces, and compare (notebook 07)"),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README"),
     "readme": (readme, "write results and picture of a run into README"),
+    "bench": (bench, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch"),
 }
 RUNS = (run, prepare, pretrain, train, evaluate)  # the commands that take a preset and a working directory
 
