@@ -302,6 +302,18 @@ def test_resuming_is_measured_on_a_training_that_goes_on(tmp_path, monkeypatch):
     seconds = measure()
     assert 0.5 < seconds < time.perf_counter() - begun
     assert [about["step"] for about in checkpoints.about(tmp_path / "model" / "resume" / "checkpoints", "srresnet")] == [3, 2]
+
+    # The clock stops at the step's own line; a training that begins anew is none that goes on.
+    stand_in = tmp_path / "python"
+    monkeypatch.setattr(running.sys, "executable", str(stand_in))
+    for first_line, how in (("Going on from a checkpoint", "goes on"), ("Beginning", "begins anew")):
+        stand_in.write_text(f"#!/bin/sh\necho {first_line}\necho 'srresnet step 4 of 4  loss 1'\nsleep 1\necho Weights\n")
+        stand_in.chmod(0o755)
+        if how == "goes on":
+            assert running._pretrain(changes, tmp_path, 4) < 0.5
+        else:
+            with pytest.raises(RuntimeError, match="did not go on: Weights"):
+                running._pretrain(changes, tmp_path, 4)
     monkeypatch.setattr(running.sys, "executable", "false")
     with pytest.raises(RuntimeError, match="did not go on: it said nothing"):
         measure()
@@ -365,7 +377,14 @@ def test_the_classic_loop_trains_each_network_in_its_turn_on_the_papers_losses()
     before = generator.get_weights()
     sr = np.asarray(generator(lr, training=True))
     generator.set_weights(before)
+    judged, train_on_batch = [], discriminator.train_on_batch
+    discriminator.train_on_batch = lambda x, y: (judged.append((x, y)), train_on_batch(x, y))
     loss = networks.train(lr, hr)
+    (photos, real), (pictures, fake) = judged
+    assert np.array_equal(photos, hr) and (real == 1).all() and (fake == 0).all()
+    generator_at_rest = classic.generator(config)
+    generator_at_rest.set_weights(before)
+    np.testing.assert_allclose(pictures, generator_at_rest(lr, training=False), atol=1e-5)
     # The combined model sees D as the two rounds before left it, at rest.
     content = np.mean((np.asarray(features(hr)) - np.asarray(features(sr))) ** 2)
     assert loss == pytest.approx(content + 0.5 * np.mean(-np.log(np.asarray(discriminator(sr, training=False)))), rel=1e-4)
