@@ -29,7 +29,7 @@ INCEPTION_ARCHIVE = "http://download.tensorflow.org/models/image/imagenet/incept
 def load(features: str, workdir: Path) -> Extractor:
     """The extractor "inception" or "mobilenet".
 
-    The graph of Inception is the file that SRGAN_INCEPTION names, or the one in `workdir`/data/inception, fetched into it
+    The graph of Inception is the file that SRGAN_INCEPTION names, or the one in `workdir`/data/features, fetched into it
     where it is not there yet. The weights of MobileNet are the .npz that SRGAN_MOBILENET names, or else Keras's own,
     downloaded once. Raises SRGANError if they cannot be had.
     """
@@ -56,7 +56,7 @@ def inception(path: Path) -> Extractor:
 def inception_file(workdir: Path) -> Path:
     """The graph's file, fetched where it is not there. Raises SRGANError if it cannot be had or is another one."""
     named = os.environ.get("SRGAN_INCEPTION")
-    path = Path(named).expanduser() if named else workdir / "data" / "inception" / INCEPTION
+    path = Path(named).expanduser() if named else workdir / "data" / "features" / INCEPTION
     if named and not path.is_file():
         raise SRGANError(f"SRGAN_INCEPTION names {named}, which is not a file.")
     if not path.is_file():

@@ -12,20 +12,26 @@ import tensorflow as tf
 
 from srgan import precision
 from srgan.errors import SRGANError
+from srgan.paths import write_atomically
 
 _NETWORKS = {"vgg19": keras.applications.VGG19, "vgg16": keras.applications.VGG16}
 _CONVOLUTIONS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # of each block
 _MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, subtracted in training these networks
 
+_URL = "https://storage.googleapis.com/tensorflow/keras-applications"  # of Keras's own weights, with their checksums
+_FILE = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+_MD5 = {"vgg19": "253f8cb515780f3b799900260a226db6", "vgg16": "6d6bbae143d832006294945121d1f1fc"}
+
 Features = Callable[[tf.Tensor], tf.Tensor]
 
 
-def features(content: str, scale: float) -> Features | None:
+def features(content: str, scale: float, folder: Path) -> Features | None:
     """A function from images in [-1, 1] to the features that `content` names, times `scale`; None for "pixels".
 
-    The weights are Keras's own for ImageNet, downloaded once, or a local file that the environment variable SRGAN_VGG19
-    (SRGAN_VGG16) names: one in their format, or an .npz of arrays conv1_1.weight (out, in, height, width), conv1_1.bias
-    (out,) and so on, up to the layer at least and of any width. Raises SRGANError if neither can be had, or for an unknown layer.
+    The weights are Keras's own for ImageNet, downloaded once into `folder`, or a local file that the environment variable
+    SRGAN_VGG19 (SRGAN_VGG16) names: one in their format, or an .npz of arrays conv1_1.weight (out, in, height, width),
+    conv1_1.bias (out,) and so on, up to the layer at least and of any width. Raises SRGANError if neither can be had, or for
+    an unknown layer.
     """
     if content == "pixels":
         return None
@@ -37,7 +43,7 @@ def features(content: str, scale: float) -> Features | None:
     with precision.policy("float32"):  # features lose too much in half precision
         if local and local.endswith(".npz"):
             return extractor(_from_arrays(network, layer, Path(local)), scale)
-        return extractor(truncate(_load(network, local), layer), scale)
+        return extractor(truncate(_load(network, local, folder), layer), scale)
 
 
 def truncate(network: keras.Model, layer: str) -> keras.Model:
@@ -60,15 +66,23 @@ def extractor(network: keras.Model, scale: float) -> Features:
     return call
 
 
-def _load(network: str, local: str | None) -> keras.Model:
+def _load(network: str, local: str | None, folder: Path) -> keras.Model:
     """The network with the weights of the file `local`, or with Keras's own."""
+    name, md5 = _FILE.format(network), _MD5[network]
     try:
-        return _NETWORKS[network](include_top=False, weights=local or "imagenet")
+        if not local:
+            local = folder / name
+            if not local.is_file():
+                write_atomically(local, lambda temporary: keras.utils.get_file(
+                    temporary.name, f"{_URL}/{network}/{name}", file_hash=md5, hash_algorithm="md5",
+                    cache_dir=temporary.parent, cache_subdir="",
+                ))  # fmt: skip
+        return _NETWORKS[network](include_top=False, weights=str(local))
     except Exception as error:  # Keras raises whatever urllib or h5py raised
         raise SRGANError(
-            f"The ImageNet weights of {network.upper()} could not be loaded from {local or 'the network'} ({error}). "
-            f"Check the connection; or fetch Keras's {network}_weights_tf_dim_ordering_tf_kernels_notop.h5 by hand and "
-            f'set SRGAN_{network.upper()}=FILE; or train on pixels instead: content = "pixels".'
+            f"The ImageNet weights of {network.upper()} could not be loaded from {local} ({error}). "
+            f"Check the connection; or fetch {_URL}/{network}/{name} by hand and put it there, or name it: "
+            f'SRGAN_{network.upper()}=FILE; or train on pixels instead: content = "pixels".'
         ) from error
 
 

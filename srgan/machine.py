@@ -29,10 +29,11 @@ def commit() -> str:
 
 @functools.cache
 def describe() -> str:
-    """The first GPU's name, or the number of cores and the processor's."""
+    """The name of the GPU, with their number if there are several, or the number of cores and the processor's name."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+        return name if len(gpus) == 1 else f"{len(gpus)} x {name}"
     return f"{cores()} cores, {_processor()}"
 
 

@@ -30,6 +30,11 @@ class Paths:
         return self.workdir / "data"
 
     @property
+    def features(self) -> Path:
+        """Downloaded weights of feature networks, shared by all runs."""
+        return self.data / "features"
+
+    @property
     def model(self) -> Path:
         """Weights, with their cards."""
         return self.workdir / "model" / self.run

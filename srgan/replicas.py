@@ -129,7 +129,7 @@ def _sum_of_workers(array: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def losses_told() -> Iterator[None]:
+def deaths_told() -> Iterator[None]:
     """Inside, the death of another worker is an SRGANError."""
     try:
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -109,15 +110,16 @@ def _verdict(hr_logits: tf.Tensor, sr_logits: tf.Tensor) -> dict[str, tf.Tensor]
 STEPS = {"srresnet": pretrain_step, "discriminator": discriminator_step, "srgan": gan_step}
 
 
-def compile_steps(config: Config, state: State) -> Steps:
+def compile_steps(config: Config, state: State, folder: Path) -> Steps:
     """Several updates of the stage as one traced function, on all replicas, without a word to the host between them.
 
     (first step, learning rates (K,), LR uint8 (K, B, H / 4, W / 4, 3), HR uint8 (K, B, H, W, 3)) -> losses, each (K,).
+    `folder` is where the weights of a feature network are kept.
     """
     replicas.refuse_uneven(config.batch_size)
     with replicas.strategy().scope():
         content = {"srresnet": config.pretrain_content, "discriminator": "pixels", "srgan": config.content}[state.stage]
-        step = STEPS[state.stage](config, state, features(content, config.content_scale))
+        step = STEPS[state.stage](config, state, features(content, config.content_scale, folder))
     optimizers = [optimizer for optimizer in (state.g_optimizer, state.d_optimizer) if optimizer is not None]
 
     @tf.function(jit_compile=config.xla)

@@ -53,7 +53,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     if config.horizon(stage) == 0:
         progress.say(f"This run leaves out stage {stage}: nothing to do.")
         return State(config, stage)
-    with _files(paths, progress) as (copies, heartbeat), replicas.losses_told():
+    with _files(paths, progress) as (copies, heartbeat), replicas.deaths_told():
         dataset = replicas.chief_first(lambda: data.prepare(config, paths))
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.horizon(stage)
@@ -68,7 +68,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
                 _loop(config, paths, state, dataset, progress, Session(copies, heartbeat, stop))
         finally:
             progress.close()
-    if state.step < horizon:
+    if stop or state.step < horizon:
         raise KeyboardInterrupt(f"Stopped at step {state.step} of {horizon}, saved. Run the same again to go on.")
     return state
 
@@ -146,7 +146,7 @@ def standing(config: Config, paths: Paths) -> str:
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
     """Step, log, sample and save until the horizon or a request to stop."""
     stage, horizon = state.stage, config.horizon(state.stage)
-    run = compile_steps(config, state)
+    run = compile_steps(config, state, paths.features)
     history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
     clock = last_save = time.monotonic()
     timed = 0  # steps since `clock` was read

@@ -29,9 +29,9 @@ def random_features() -> Iterator[None]:
     """VGG16 and VGG19 with random weights, but for those that the environment gives as files."""
     load = features._load
 
-    def stand_in(network: str, local: str | None) -> keras.Model:
+    def stand_in(network: str, local: str | None, folder: Path) -> keras.Model:
         if local:
-            return load(network, local)
+            return load(network, local, folder)
         print(f"  {network.upper()} has RANDOM weights here: its content loss means nothing.")
         keras.utils.set_random_seed(0)
         return features._NETWORKS[network](include_top=False, weights=None)

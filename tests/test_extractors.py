@@ -99,7 +99,7 @@ def test_the_environment_names_the_graph_and_then_nothing_is_fetched(graph_file,
 
 
 def test_a_graph_in_the_working_directory_is_used(graph_file, tmp_path):
-    there = tmp_path / "work" / "data" / "inception" / "classify_image_graph_def.pb"
+    there = tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb"
     there.parent.mkdir(parents=True)
     there.write_bytes(graph_file.read_bytes())
     assert extractors.inception_file(tmp_path / "work") == there
@@ -124,7 +124,7 @@ def test_a_graph_that_is_not_there_is_fetched_once_into_the_working_directory(gr
     served.write_bytes(graph_file.read_bytes())
     monkeypatch.setattr(extractors, "INCEPTION_URL", address)
     path = extractors.inception_file(tmp_path / "work")
-    assert path == tmp_path / "work" / "data" / "inception" / "classify_image_graph_def.pb"
+    assert path == tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb"
     assert path.read_bytes() == graph_file.read_bytes()
     served.unlink()
     assert extractors.inception_file(tmp_path / "work") == path
@@ -143,7 +143,7 @@ def test_a_graph_that_cannot_be_fetched_is_told_with_what_to_do_and_leaves_nothi
         extractors.inception_file(tmp_path / "work")
     said = str(caught.value)
     assert reason in said and address in said and "inception-2015-12-05.tgz" in said and "SRGAN_INCEPTION=FILE" in said
-    assert str(tmp_path / "work" / "data" / "inception" / "classify_image_graph_def.pb") in said
+    assert str(tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb") in said
     assert [path for path in (tmp_path / "work").rglob("*") if path.is_file()] == []
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
 import h5py
 import keras
@@ -13,6 +14,7 @@ import tensorflow as tf
 from srgan import evaluation, features, images, precision, upscale
 from srgan.errors import SRGANError
 
+NOWHERE = Path("nowhere")  # nothing is downloaded
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
 
 
@@ -26,6 +28,18 @@ def vgg19() -> keras.Model:
     """The architecture with random weights."""
     with precision.policy("float32"):
         return keras.applications.VGG19(include_top=False, weights=None)
+
+
+def write_keras_file(network: keras.Model, path: Path) -> None:
+    """The layout of Keras's own files: a group a layer, names in attributes."""
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in network.layers if layer.weights]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            group.attrs["weight_names"] = [f"{layer.name}_{part}".encode() for part in ("W", "b")]
+            for part, values in zip(("W", "b"), layer.get_weights(), strict=True):
+                group[f"{layer.name}_{part}"] = values
 
 
 def test_vgg_sees_what_keras_preprocessing_makes_of_0_to_255():
@@ -58,53 +72,82 @@ def test_an_unknown_layer_names_the_layers_there_are(vgg19):
 
 
 def test_pixels_need_no_features():
-    assert features.features("pixels", 1.0) is None
+    assert features.features("pixels", 1.0, NOWHERE) is None
 
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
-def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch):
+def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch, tmp_path):
     def refuse(*arguments, **keywords):
-        raise OSError("no route to host")
+        raise Exception("URL fetch failure: no route to host")  # as Keras does
 
-    # Where Keras's own networks call it from, in every version.
-    monkeypatch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", refuse)
+    monkeypatch.setattr(keras.utils, "get_file", refuse)
     monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
     with pytest.raises(SRGANError) as caught:
-        features.features(f"{network}/block2_conv2", 1.0)
-    said = str(caught.value)
-    assert f"{network.upper()} could not be loaded from the network (no route to host)" in said
-    assert f"SRGAN_{network.upper()}=FILE" in said
-    assert f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5" in said
-    assert 'content = "pixels"' in said
+        features.features(f"{network}/block2_conv2", 1.0, tmp_path)
+    said, name = str(caught.value), f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    assert f"{network.upper()} could not be loaded from {tmp_path / name} (URL fetch failure: no route to host)" in said
+    assert f"fetch https://storage.googleapis.com/tensorflow/keras-applications/{network}/{name} by hand and put it there" in said
+    assert f"SRGAN_{network.upper()}=FILE" in said and 'content = "pixels"' in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_addresses_and_checksums_are_those_of_keras(monkeypatch, tmp_path):
+    """What Keras's own networks ask for, seen where they ask for it."""
+    asked = {}
+
+    def note(name, origin, file_hash=None, **keywords):
+        asked[name] = origin, file_hash
+        raise Exception("that is all")
+
+    for network, build in (("vgg19", keras.applications.VGG19), ("vgg16", keras.applications.VGG16)):
+        asked.clear()
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", note)
+            with pytest.raises(Exception, match="that is all"):
+                build(include_top=False, weights="imagenet")
+        ((name, theirs),) = asked.items()
+        with monkeypatch.context() as patch:
+            patch.setattr(keras.utils, "get_file", note)
+            patch.delenv(f"SRGAN_{network.upper()}", raising=False)
+            with pytest.raises(SRGANError):
+                features.features(f"{network}/block2_conv2", 1.0, tmp_path)
+        assert theirs in [ours for key, ours in asked.items() if key != name]
+
+
+def test_the_weights_are_downloaded_once(vgg19, monkeypatch, tmp_path):
+    calls = []
+
+    def download(name, origin, cache_dir, **keywords):
+        calls.append(origin)
+        write_keras_file(vgg19, cache_dir / name)
+
+    monkeypatch.setattr(keras.utils, "get_file", download)
+    monkeypatch.delenv("SRGAN_VGG19", raising=False)
+    first, second = (features.features("vgg19/block1_conv2", 1.0, tmp_path / "data" / "features") for _ in range(2))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(first(in_range(IMAGES)), second(in_range(IMAGES)))
+    assert [path.name for path in (tmp_path / "data" / "features").iterdir()] == [calls[0].rpartition("/")[2]]
 
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
 def test_a_missing_weights_file_is_named(network, monkeypatch, tmp_path):
     monkeypatch.setenv(f"SRGAN_{network.upper()}", str(tmp_path / "gone.h5"))
     with pytest.raises(SRGANError, match=rf"SRGAN_{network.upper()} names .*gone\.h5, which is not a file"):
-        features.features(f"{network}/block2_conv2", 1.0)
+        features.features(f"{network}/block2_conv2", 1.0, NOWHERE)
 
 
 def test_a_file_that_holds_no_weights_is_named(monkeypatch, tmp_path):
     (tmp_path / "torn.h5").write_bytes(b"not HDF5")
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "torn.h5"))
     with pytest.raises(SRGANError, match=r"VGG19 could not be loaded from .*torn\.h5"):
-        features.features("vgg19/block2_conv2", 1.0)
+        features.features("vgg19/block2_conv2", 1.0, NOWHERE)
 
 
 def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, tmp_path):
-    # The layout of the file that the error above says to fetch: a group a layer, names in attributes.
-    with h5py.File(tmp_path / "vgg19_notop.h5", "w") as file:
-        layers = [layer for layer in vgg19.layers if layer.weights]
-        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
-        for layer in layers:
-            group = file.create_group(layer.name)
-            group.attrs["weight_names"] = [f"{layer.name}_{part}".encode() for part in ("W", "b")]
-            for part, values in zip(("W", "b"), layer.get_weights(), strict=True):
-                group[f"{layer.name}_{part}"] = values
+    write_keras_file(vgg19, tmp_path / "vgg19_notop.h5")
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "vgg19_notop.h5"))
     with precision.policy("mixed_bfloat16"):
-        loaded = features.features("vgg19/block3_conv1", 0.5)
+        loaded = features.features("vgg19/block3_conv1", 0.5, NOWHERE)
         assert keras.config.dtype_policy().name == "mixed_bfloat16"  # as before the call
     expected = features.extractor(features.truncate(vgg19, "block3_conv1"), 0.5)(in_range(IMAGES))
     assert np.std(expected) > 0
@@ -116,13 +159,13 @@ def vgg22(shared_data) -> features.Features:
     """block2_conv2 with true weights, scaled so that every channel has the mean 1 over ImageNet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
-        return features.features("vgg19/block2_conv2", 1.0)
+        return features.features("vgg19/block2_conv2", 1.0, NOWHERE)
 
 
 def test_arrays_that_end_before_the_layer_are_told(shared_data, monkeypatch):
     monkeypatch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
     with pytest.raises(SRGANError, match=r"does not hold VGG19 up to block5_conv4 .*conv32"):
-        features.features("vgg19/block5_conv4", 1.0)
+        features.features("vgg19/block5_conv4", 1.0, NOWHERE)
 
 
 def test_arrays_of_another_width_are_used_to_any_depth(tmp_path, monkeypatch):
@@ -139,10 +182,10 @@ def test_arrays_of_another_width_are_used_to_any_depth(tmp_path, monkeypatch):
         expected = tf.nn.relu(tf.nn.conv2d(expected, kernel, 1, "SAME") + arrays[f"conv{name}.bias"])
         if name == "12":
             expected = tf.nn.max_pool2d(expected, 2, 2, "VALID")
-    seen = features.features("vgg19/block2_conv1", 0.5)(in_range(IMAGES))
+    seen = features.features("vgg19/block2_conv1", 0.5, NOWHERE)(in_range(IMAGES))
     np.testing.assert_allclose(seen, 0.5 * expected, rtol=1e-3, atol=1e-3)
     with pytest.raises(SRGANError, match="no layer block2_conv5"):
-        features.features("vgg19/block2_conv5", 1.0)
+        features.features("vgg19/block2_conv5", 1.0, NOWHERE)
 
 
 def test_true_features_of_photos_have_the_mean_that_they_were_normalised_to(vgg22, shared_data):

@@ -139,13 +139,13 @@ def test_adam_is_that_of_the_system(name, beta1, epsilon, first, last):
     assert steps.learning_rate(config, "srgan", config.gan_steps - 1) == pytest.approx(last)
 
 
-def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_else(tiny):
+def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_else(tiny, tmp_path):
     config = tiny.replace(pretrain_content="vgg16/block2_conv2", content_scale=1.0, total_variation_weight=0.3)
     state = State(config, "srresnet")
     lr = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     hr = np.random.default_rng(1).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     with presets.random_features():
-        seen = features.features(config.pretrain_content, 1.0)
+        seen = features.features(config.pretrain_content, 1.0, tmp_path)
     sr = state.generator(lr, training=True).numpy()
     variation = np.abs(np.diff(sr, axis=1)).mean() + np.abs(np.diff(sr, axis=2)).mean()
     expected = np.mean((seen(hr).numpy() - seen(sr).numpy()) ** 2) + 0.3 * variation

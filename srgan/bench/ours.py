@@ -20,7 +20,7 @@ from srgan.steps import compile_steps
 
 def pretrain(config: Config, xla: bool) -> Callable[[], float]:
     """A measurement of one SRResNet update, or of the same through XLA."""
-    return _measured(config.replace(xla=xla), State(config, "srresnet"))
+    return _measured(config.replace(xla=xla), State(config, "srresnet"), Path())
 
 
 def gan(config: Config, xla: bool) -> Callable[[], float]:
@@ -30,7 +30,7 @@ def gan(config: Config, xla: bool) -> Callable[[], float]:
         vgg = Path(folder) / "vgg19.weights.h5"
         keras.applications.VGG19(include_top=False, weights=None).save_weights(vgg)
         os.environ["SRGAN_VGG19"] = str(vgg)
-        return _measured(config.replace(xla=xla), state)
+        return _measured(config.replace(xla=xla), state, Path(folder))
 
 
 def upscale(config: Config, shape: tuple[int, int, int]) -> Callable[[], float]:
@@ -45,8 +45,9 @@ def upscaler(config: Config) -> Callable[[np.ndarray], np.ndarray]:
     return lambda lr: network(lr[0])[None] if len(lr) == 1 else network.batch(lr)
 
 
-def _measured(config: Config, state: State) -> Callable[[], float]:
+def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:
     """One step a call, as training makes them where a step takes long."""
-    run, index, rates = compile_steps(config, state), tf.constant(0, tf.int64), tf.constant([config.gan_learning_rate])
+    run = compile_steps(config, state, folder)
+    index, rates = tf.constant(0, tf.int64), tf.constant([config.gan_learning_rate])
     lr, hr = (tf.constant(batch[None]) for batch in work.batch(config))
     return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values())))

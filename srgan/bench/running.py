@@ -76,6 +76,7 @@ def enlarge(source: Path, target: Path, copies: int) -> None:
 
 def save(config: Config, stage: str, workdir: Path) -> Callable[[], float]:
     """A measurement of one save of `stage`: metrics, checkpoint and weights, in the data set's working directory."""
+    from srgan import records
     from srgan.state import State
 
     paths, state = Paths(workdir, f"{config.name}-{stage}"), State(config, stage)
