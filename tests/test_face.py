@@ -8,6 +8,8 @@ import pytest
 from srgan import face, images
 from srgan.errors import SRGANError
 
+BEGIN = face.BEGIN.format("readme")
+
 RESULTS = {
     "sets": {
         "held-out": {
@@ -26,7 +28,7 @@ RESULTS = {
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    (tmp_path / "README.md").write_text(f"above\n{face.BEGIN}\nold numbers\n{face.END}\nbelow\n")
+    (tmp_path / "README.md").write_text(f"above\n{BEGIN}\nold numbers\n{face.END}\nbelow\n")
     monkeypatch.setattr(face, "PROJECT", tmp_path)
     monkeypatch.setattr(face, "PICTURE", tmp_path / "docs" / "comparison.jpg")
     run = tmp_path / "output" / "quick"
@@ -38,7 +40,7 @@ def project(tmp_path, monkeypatch):
 def test_table_and_picture_replace_the_old_ones_and_the_rest_stays(project):
     face.update(project / "output" / "quick" / "results.json")
     text = (project / "README.md").read_text()
-    assert text.startswith(f"above\n{face.BEGIN}\n") and text.endswith(f"{face.END}\nbelow\n")
+    assert text.startswith(f"above\n{BEGIN}\n") and text.endswith(f"{face.END}\nbelow\n")
     assert "old numbers" not in text
     assert "| held-out (2) | SRResNet | **30.42** | **0.8193** |" in text
     assert "3,000 + 300 steps (SRResNet + GAN) trained in 5:05 minutes on 2 cores, some processor, commit `abc123`" in text
@@ -61,5 +63,5 @@ def test_a_readme_without_markers_is_refused_and_untouched(project):
 
 def test_the_committed_readme_has_the_markers_and_its_picture():
     text = (face.PROJECT / "README.md").read_text(encoding="utf-8")
-    assert text.count(face.BEGIN) == text.count(face.END) == 1
+    assert text.count(BEGIN) == text.count(face.END) == 1
     assert face.PICTURE.is_file()

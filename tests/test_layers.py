@@ -10,6 +10,7 @@ from srgan import models
 from srgan.config import Config
 from srgan.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
 from srgan.layers import Conv2D as PhasedConv2D
+from tests import stock
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -147,3 +148,12 @@ def test_a_network_is_built_of_the_fast_layers_and_a_gpu_gets_the_plain_convolut
     plain.load_weights(tmp_path / "a.weights.h5")
     lr = np.random.default_rng(0).random((1, 6, 5, 3), np.float32)
     np.testing.assert_allclose(plain(lr), network(lr), atol=1e-5)
+
+
+def test_quick_learns_the_same_with_stock_layers(tmp_path):
+    """A hundred steps of it; `python -m tests.stock` takes all 3,000."""
+    fast = stock.trained(100, tmp_path / "fast")
+    with stock.stock_layers():
+        plain = stock.trained(100, tmp_path / "stock")
+    assert fast == pytest.approx(plain, abs=0.1)
+    assert fast > 25

@@ -1,0 +1,61 @@
+"""The preset "quick" trained with this project's fast layers and with Keras's own: do the numbers suffer?
+
+python -m tests.stock [--steps 3000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import keras
+import numpy as np
+
+from srgan import config as configuration
+from srgan import data, evaluation, metrics, models, training
+from srgan.paths import Paths
+from srgan.progress import Progress
+
+
+@contextlib.contextmanager
+def stock_layers() -> Iterator[None]:
+    """Networks are built of Keras's own layers."""
+    layers = {
+        "PReLU": keras.layers.PReLU,
+        "BatchNormalization": keras.layers.BatchNormalization,
+        "PhasedConv2D": keras.layers.Conv2D,
+    }
+    with contextlib.ExitStack() as stack:
+        for name, layer in layers.items():
+            stack.enter_context(mock.patch.object(models, name, layer))
+        yield
+
+
+def trained(steps: int, workdir: Path) -> float:
+    """Mean PSNR-Y in dB on the held-out sample photos after stage srresnet."""
+    config = configuration.preset("quick", pretrain_steps=steps)
+    paths = Paths(workdir, config.name)
+    state = training.fit(config, paths, "srresnet", Progress())
+    pairs = evaluation.held_out(data.prepare(config, paths))
+    return float(np.mean([metrics.psnr_y(hr, state.upscale(lr)) for _, lr, hr in pairs]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=configuration.preset("quick").pretrain_steps)
+    steps = parser.parse_args().steps
+    found = {}
+    for name, layers in (("fast layers", contextlib.nullcontext()), ("stock layers", stock_layers())):
+        with layers, tempfile.TemporaryDirectory() as workdir:
+            found[name] = trained(steps, Path(workdir))
+    print("\n".join(f"{name}: {psnr:.3f} dB" for name, psnr in found.items()))
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()
