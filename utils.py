@@ -28,7 +28,7 @@ from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import history, machine, mirror, precision, training
+from srgan import history, machine, mirror, precision, sources, training
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
@@ -52,11 +52,9 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     a relative "folder:PATH" counts from the project. Raises SRGANError for an unknown preset or setting, a folder that
     cannot be written, or a Drive that cannot be read.
     """
-    if changes.get("dataset", "").startswith("folder:"):
-        folder = Path(changes["dataset"].removeprefix("folder:")).expanduser()
-        changes["dataset"] = f"folder:{(PROJECT / folder).resolve()}"
     changes = {name: value for name, value in changes.items() if (name, value) != ("dataset", "")}
     config = configuration.preset(preset, **changes)
+    config = config.replace(dataset=sources.absolute(config.dataset, PROJECT))
     drive = _mount_drive() if in_colab() and use_drive else None
     paths = open_workdir(workdir or _local_folder(), config.name, drive)
     mirror.fetch(paths, Progress())

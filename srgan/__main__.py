@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from srgan import config as configuration
-from srgan import quiet
+from srgan import quiet, sources
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, Paths, open_workdir
 
@@ -58,8 +58,12 @@ def _add_run_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _add_study_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--varied", default="coco", metavar="DATASET", help="what Model A learns (default: coco)")
-    command.add_argument("--faces", default="celeba", metavar="DATASET", help="what Model B learns (default: celeba)")
+    command.add_argument(
+        "--varied", default="folder:data/coco", metavar="DATASET", help="what Model A learns (default: folder:data/coco)"
+    )
+    command.add_argument(
+        "--faces", default="folder:data/celeba", metavar="DATASET", help="what Model B learns (default: folder:data/celeba)"
+    )
     command.add_argument("--faces-test", default="", metavar="DATASET", help="held-out faces (default: a fifth of --faces)")
     command.add_argument("--features", choices=("inception", "mobilenet"), default="inception", help="of the Fréchet distance")
     command.add_argument("--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are")
@@ -85,20 +89,14 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
         changes[name] = value
     if getattr(options, "dataset", None):
         changes["dataset"] = options.dataset
-    if "dataset" in changes:
-        changes["dataset"] = _absolute(changes["dataset"])
+    if "dataset" in changes:  # counted from where the command was given
+        changes["dataset"] = sources.absolute(changes["dataset"], Path.cwd())
     return changes
-
-
-def _absolute(dataset: str) -> str:
-    """The data set with the folder of "folder:PATH" counted from where the command was given."""
-    if not dataset.startswith("folder:"):
-        return dataset
-    return f"folder:{Path(dataset.removeprefix('folder:')).expanduser().resolve()}"
 
 
 def _open(options: argparse.Namespace) -> tuple[configuration.Config, Paths]:
     config = configuration.preset(options.preset, **_changes(options))
+    config = config.replace(dataset=sources.absolute(config.dataset, PROJECT))
     return config, open_workdir(options.workdir, config.name, options.drive)
 
 
@@ -178,7 +176,7 @@ def study(options: argparse.Namespace) -> None:
     folder = workdir / "output" / "study"
     if not options.docs:
         names = ("varied", "faces", "faces_test")
-        parameters = {name: _absolute(getattr(options, name)) for name in names}
+        parameters = {name: sources.absolute(getattr(options, name), Path.cwd()) for name in names}
         parameters |= {"features": options.features, "workdir": str(workdir), "changes": _changes(options)}
         notebooks.execute(notebooks.STUDY, parameters, folder / "notebooks" / f"{notebooks.STUDY}.ipynb")
     print(f"\n{study.table(study.read(folder))}\n\nPictures, curves and the executed notebook: {folder}")

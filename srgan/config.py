@@ -110,7 +110,7 @@ class Config:
                 f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
             )
         self._require(
-            self.dataset in ("samples", "coco", "coco-train", "celeba") or self.dataset.startswith("folder:"),
+            self.dataset == "samples" or self.dataset.startswith("folder:"),
             f'dataset must be "samples" or "folder:PATH", not "{self.dataset}"',
         )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
@@ -239,12 +239,12 @@ _PRESETS = {
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
     "paper": dict(dataset="folder:data/photos"),
     # UpSampler (2019): one network, trained on varied photos and again on faces. No pre-training.
-    "coco44": _UPSAMPLER | dict(dataset="coco"),
-    "celeba44": _UPSAMPLER | dict(dataset="celeba"),
+    "coco44": _UPSAMPLER | dict(dataset="folder:data/coco"),
+    "celeba44": _UPSAMPLER | dict(dataset="folder:data/celeba"),
     # The same author's earlier SRGAN: 800 of 1,000 photos, 50 steps an epoch, 500 epochs; only the label of SR is noisy.
     "coco64": _UPSAMPLER
     | dict(
-        dataset="coco",
+        dataset="folder:data/coco",
         hr_size=256,
         batch_size=16,
         real_label=1.0,
@@ -256,7 +256,7 @@ _PRESETS = {
     ),
     # Stages by VGG16: perceptual pre-training with total variation, D alone, everything. One epoch of 80,000, one photo a step.
     "vgg16tv": dict(
-        dataset="coco-train",
+        dataset="folder:data/coco",
         batch_size=1,
         pretrain_content="vgg16/block2_conv2",
         content="vgg16/block5_conv3",
@@ -269,7 +269,7 @@ _PRESETS = {
     ),
     # A Keras post of 2020: everything in [0, 1], batches cut in order, D before G. 100 epochs of 2,000 photos.
     "blog25": dict(
-        dataset="coco",
+        dataset="folder:data/coco",
         hr_size=100,
         batch_size=20,
         sampling="centre",

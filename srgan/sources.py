@@ -45,6 +45,13 @@ def photos(dataset: str) -> list[Photo]:
     return _folder(Path(dataset.removeprefix("folder:")).expanduser())
 
 
+def absolute(dataset: str, base: Path) -> str:
+    """`dataset` with the folder of "folder:PATH" counted from `base`."""
+    if not dataset.startswith("folder:"):
+        return dataset
+    return f"folder:{(base / Path(dataset.removeprefix('folder:')).expanduser()).resolve()}"
+
+
 def _samples() -> list[Photo]:
     skimage, mpl = _package_folder("skimage") / "data", _package_folder("matplotlib") / "mpl-data" / "sample_data"
     found = [Photo(name, skimage / name, "train") for name in _SKIMAGE_TRAIN]

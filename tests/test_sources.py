@@ -148,3 +148,11 @@ def test_a_folder_without_photos_is_told_with_what_would_be_one(tmp_path):
     (tmp_path / "sub" / "notes.txt").write_text("words")
     with pytest.raises(SRGANError, match=rf"The folder {tmp_path} holds no image \(.*\.jpg, \.png.*\), subfolders included"):
         sources.photos(f"folder:{tmp_path}")
+
+
+def test_a_relative_folder_counts_from_the_base_and_others_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert sources.absolute("folder:data/coco", tmp_path) == f"folder:{tmp_path / 'data' / 'coco'}"
+    assert sources.absolute("folder:/elsewhere", tmp_path) == "folder:/elsewhere"
+    assert sources.absolute("folder:~/photos", tmp_path) == f"folder:{tmp_path / 'home' / 'photos'}"
+    assert sources.absolute("samples", tmp_path) == "samples"
