@@ -12,7 +12,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,41 +145,23 @@ def standing(config: Config, paths: Paths) -> str:
 
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
     """Step, log, sample and save until the horizon or a request to stop."""
-    stage, horizon = state.stage, config.horizon(state.stage)
-    run = compile_steps(config, state, paths.features)
+    stage, horizon, pace = state.stage, config.horizon(state.stage), Pace()
     history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
-    clock = last_save = time.monotonic()
-    timed = 0  # steps since `clock` was read
-    per_call = 1  # steps that the device takes without the host
-    at_end = False  # decided once a call: a signal that comes while files are written still finds its work saved
-    with ThreadPoolExecutor(1, "batches") as thread:  # makes the next batches while the device works on these
-        ahead = thread.submit(dataset.batches, state.step, steps_to_event(config, stage, state.step, per_call))
-        while not at_end:
-            lr, hr = ahead.result()
-            rates = [learning_rate(config, stage, state.step + i) for i in range(len(lr))]
-            after = state.step + len(lr)
-            ahead = thread.submit(dataset.batches, after, steps_to_event(config, stage, after, per_call))
-            state.window.append(run(tf.constant(state.step, tf.int64), tf.constant(rates), tf.constant(lr), tf.constant(hr)))
-            state.step = after
-            timed += len(lr)
-
-            at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
-            save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
-            if save_is_due or state.step % config.log_every == 0:
-                means = mean_losses(state)
-                elapsed, clock = time.monotonic() - clock, time.monotonic()
-                state.seconds += elapsed
-                per_call = 1 if replicas.several_workers() else max(1, int(SECONDS_PER_CALL * timed / elapsed))
-                speed, timed = timed * config.batch_size / elapsed, 0
-            if state.step == horizon or state.step % config.log_every == 0:
-                row = {"step": state.step} | means | {"learning_rate": rates[-1], "images_per_second": speed}
-                state.window = []
-                if history is not None:
-                    history.append(row)
-                    state.history = history.text
-                    progress.row(row)
-            if history is None:  # another worker keeps the files
-                continue
+    last_save = time.monotonic()
+    for rate in _updates(config, state, dataset, paths, pace):
+        # Decided once a call: a signal that comes while files are written still finds its work saved.
+        at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
+        save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
+        if save_is_due or state.step % config.log_every == 0:
+            means, speed = mean_losses(state), pace.lap(state, config.batch_size)
+        if state.step == horizon or state.step % config.log_every == 0:
+            row = {"step": state.step} | means | {"learning_rate": rate, "images_per_second": speed}
+            state.window = []
+            if history is not None:
+                history.append(row)
+                state.history = history.text
+                progress.row(row)
+        if history is not None:  # else another worker keeps the files
             if state.step == horizon or state.step % config.sample_every == 0:
                 records.write_sample(paths.sample(stage, state.step), state, dataset)
                 progress.sample(paths.sample(stage, state.step))
@@ -189,6 +171,50 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
                 if session.copies is not None:
                     session.copies.wake()
                 last_save = time.monotonic()
+        if at_end:
+            return
+
+
+class Pace:
+    """How fast training goes, and how many steps the device may take without the host."""
+
+    def __init__(self):
+        self.per_call = 1
+        self._clock, self._steps = time.monotonic(), 0
+
+    def stepped(self, count: int) -> None:
+        self._steps += count
+
+    def lap(self, state: State, batch_size: int) -> float:
+        """Images a second since the last lap, whose seconds are added to the state's."""
+        elapsed, self._clock = time.monotonic() - self._clock, time.monotonic()
+        state.seconds += elapsed
+        if not replicas.several_workers():  # they would have to agree
+            self.per_call = max(1, int(SECONDS_PER_CALL * self._steps / elapsed))
+        speed, self._steps = self._steps * batch_size / elapsed, 0
+        return speed
+
+
+def _updates(config: Config, state: State, dataset: data.Dataset, paths: Paths, pace: Pace) -> Iterator[float]:
+    """Train up to the horizon, several steps a call; yields the learning rate of the last one after each call.
+
+    A thread makes the next batches while the device works on these.
+    """
+    run = compile_steps(config, state, paths.features)
+    with ThreadPoolExecutor(1, "batches") as thread:
+
+        def ahead(step: int) -> Future:
+            return thread.submit(dataset.batches, step, steps_to_event(config, state.stage, step, pace.per_call))
+
+        coming = ahead(state.step)
+        while state.step < config.horizon(state.stage):
+            lr, hr = coming.result()
+            rates = [learning_rate(config, state.stage, state.step + i) for i in range(len(lr))]
+            coming = ahead(state.step + len(lr))
+            state.window.append(run(tf.constant(state.step, tf.int64), tf.constant(rates), tf.constant(lr), tf.constant(hr)))
+            state.step += len(lr)
+            pace.stepped(len(lr))
+            yield rates[-1]
 
 
 def steps_to_event(config: Config, stage: str, step: int, most: int) -> int:
