@@ -50,4 +50,4 @@ def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]
     run = compile_steps(config, state, folder)
     index, rates = tf.constant(0, tf.int64), tf.constant([config.gan_learning_rate])
     lr, hr = (tf.constant(batch[None]) for batch in work.batch(config))
-    return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values())))
+    return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values()))[0])
