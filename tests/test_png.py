@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import struct
+import weakref
+import zlib
 
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from srgan import png
 from srgan.errors import SRGANError
@@ -23,7 +25,7 @@ def cut(image: np.ndarray, heights: list[int]) -> list[np.ndarray]:
     return np.split(image, np.cumsum(heights)[:-1])
 
 
-@pytest.mark.parametrize("heights", [[71], [1] * 71, [16, 16, 39], [70, 1]])
+@pytest.mark.parametrize("heights", [[71], [1] * 71, [16, 16, 39], [70, 1], [0, 30, 0, 41]])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_pillow_reads_back_what_was_written(channels, heights, tmp_path):
     image = with_channels(channels)
@@ -43,12 +45,58 @@ def test_sixteen_bits_are_kept(tmp_path):
         np.testing.assert_array_equal(np.asarray(read).astype(np.uint16)[..., None], image)
 
 
-def test_a_photo_is_packed_about_as_well_as_by_pillow(tmp_path):
-    photo = skimage.data.coffee()
-    png.write(tmp_path / "a.png", photo.shape[1], photo.shape[0], [photo])
+def screenful() -> np.ndarray:
+    """Lines of text, which repeat where a photo does not."""
+    screen = Image.new("RGB", (800, 600), "white")
+    for y in range(0, 600, 20):
+        ImageDraw.Draw(screen).text((5, y), "the quick brown fox jumps over the lazy dog " * 3, "black", ImageFont.load_default(14))
+    return np.asarray(screen)
+
+
+@pytest.mark.parametrize(
+    "image", [skimage.data.coffee(), screenful(), np.zeros((300, 400, 3), np.uint8)], ids=["photo", "screen", "black"]
+)
+def test_photos_and_screens_are_packed_about_as_well_as_by_pillow(image, tmp_path):
+    png.write(tmp_path / "a.png", image.shape[1], image.shape[0], [image])
     buffer = io.BytesIO()
-    Image.fromarray(photo).save(buffer, format="PNG")
-    assert (tmp_path / "a.png").stat().st_size < 1.05 * len(buffer.getvalue())
+    Image.fromarray(image).save(buffer, format="PNG")
+    assert (tmp_path / "a.png").stat().st_size < 1.05 * len(buffer.getvalue()) + 1000
+
+
+@pytest.mark.parametrize("strip", [1, 1000, 3000, 2**19])
+def test_strips_packed_apart_are_one_stream_with_its_checksum(strip, tmp_path, monkeypatch):
+    monkeypatch.setattr(png, "STRIP", strip)
+    image = np.random.default_rng(0).integers(0, 256, (71, 83, 3), np.uint8)
+    image[20:40] = 7
+    png.write(tmp_path / "a.png", 83, 71, cut(image, [30, 1, 40]))
+    packed, content = b"", (tmp_path / "a.png").read_bytes()[8:]
+    while content:
+        length, kind = struct.unpack(">I4s", content[:8])
+        assert zlib.crc32(content[4 : 8 + length]) == int.from_bytes(content[8 + length : 12 + length], "big")
+        packed += content[8 : 8 + length] if kind == b"IDAT" else b""
+        content = content[12 + length :]
+    reader = zlib.decompressobj()
+    assert len(reader.decompress(packed)) == 71 * (1 + 3 * 83)  # raises if the Adler-32 is wrong
+    assert reader.eof and not reader.unused_data
+    with Image.open(tmp_path / "a.png") as read:
+        np.testing.assert_array_equal(np.asarray(read), image)
+
+
+def test_the_next_band_is_asked_for_only_when_the_last_but_one_is_written(tmp_path):
+    """So two bands are in memory at most, however fast they are made."""
+    alive = []
+
+    def bands():
+        for i in range(6):
+            assert sum(reference() is not None for reference in alive) <= 1
+            band = np.full((50, 83, 3), i, np.uint8)
+            alive.append(weakref.ref(band))
+            yield band
+            del band
+
+    png.write(tmp_path / "a.png", 83, 300, bands())
+    with Image.open(tmp_path / "a.png") as read:
+        np.testing.assert_array_equal(np.asarray(read)[:, 0, 0], np.repeat(np.arange(6), 50))
 
 
 def test_chunks_are_written_before_the_pixels(tmp_path):
@@ -58,6 +106,10 @@ def test_chunks_are_written_before_the_pixels(tmp_path):
 
 
 @pytest.mark.parametrize("bands, said", [
+    ([], "the first one is not"),
+    ([PHOTO[:, :, 0]], "the first one is not"),
+    ([PHOTO.astype(float)], "the first one is not"),
+    ([np.zeros((71, 83, 5), np.uint8)], "the first one is not"),
     ([PHOTO[:30]], "bands have 30 rows and not 71"),
     ([PHOTO, PHOTO], "bands have 142 rows and not 71"),
     ([PHOTO[:30], PHOTO[30:, :50]], r"band of shape \(41, 50, 3\)"),
