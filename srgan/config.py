@@ -12,6 +12,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
+from srgan.catalogue import PHOTOS
 from srgan.errors import SRGANError
 
 SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
@@ -28,11 +29,13 @@ class Config:
     seed: int = 1  # of the weights, the split, the batches and the labels
 
     # Data
-    dataset: str = "samples"  # "samples", or "folder:PATH" for every image under a folder
+    dataset: str = "samples"  # "samples", "folder:PATH" for every image under a folder, or a public set of srgan/catalogue.py
+    photos: int = 0  # how many of them, drawn by the seed; 0: all
+    smallest_side: int = 0  # pixels; photos with a shorter side are left out
     sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
     hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
     batch_size: int = 16  # paper §3.2
-    test_fraction: float = 0.1  # of a folder's photos, never trained on (the samples' split is fixed by name)
+    test_fraction: float = 0.1  # of the photos, never trained on (the samples' split is fixed by name)
 
     # Generator, paper §2.1.1
     blocks: int = 16  # residual blocks
@@ -99,14 +102,20 @@ class Config:
             f'content must be "pixels" or like "vgg19/block5_conv4", not "{self.content}"',
         )
         self._require(
-            self.dataset == "samples" or self.dataset.startswith("folder:"),
-            f'dataset must be "samples" or "folder:PATH", not "{self.dataset}"',
+            self.dataset == "samples" or self.dataset in PHOTOS or self.dataset.startswith("folder:"),
+            f'dataset must be "samples", "folder:PATH" or one of {", ".join(PHOTOS)}, not "{self.dataset}"',
+        )
+        self._require(self.photos != 1, "photos must be 0 (all of them) or at least 2, one to train on and one held out, not 1")
+        self._require(
+            self.dataset != "samples" or not self.photos,
+            f"The samples come all or none, with a split of their own: photos must be 0, not {self.photos}",
         )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')
         at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
         not_negative = ("seed", "blocks", "pretrain_steps", "gan_steps", "warmup_steps", "save_minutes", "keep_hourly",
+                        "photos", "smallest_side",
                         "label_noise", "pretrain_learning_rate", "gan_learning_rate", "adversarial_weight",
                         "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):

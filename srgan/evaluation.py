@@ -13,13 +13,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan import data, images, machine, metrics, upscale, weights
+from srgan.catalogue import BENCHMARKS
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths, write_json
 
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
-BENCHMARKS = ("Set5", "Set14", "BSD100")
 
 TestImage = tuple[str, np.ndarray, np.ndarray]  # name, LR (h, w, 3), HR (4 h, 4 w, 3), uint8
 
@@ -41,7 +41,7 @@ def held_out(dataset: data.Dataset) -> Iterator[TestImage]:
 
 
 def benchmark_folders(paths: Paths) -> dict[str, Path]:
-    """The benchmarks that are there, {Set5,Set14,BSD100}/{HR,LR_x4} under $SRGAN_BENCHMARKS or data/benchmarks.
+    """The benchmarks that are there, {Set5,Set14,BSD100,Urban100}/{HR,LR_x4} under $SRGAN_BENCHMARKS or data/benchmarks.
 
     Raises SRGANError if SRGAN_BENCHMARKS names a folder that holds none.
     """

@@ -32,9 +32,11 @@ COLUMNS = {  # of each stage's loss history
     "srgan": ("step", "perceptual", "content", "adversarial", "discriminator", "d_hr", "d_sr", "learning_rate",
               "images_per_second"),
 }  # fmt: skip
-# Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
-FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "gan_steps", "precision", "log_every", "sample_every",
-                  "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
+# Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic;
+# and which photos, as the prepared set's key tells that.
+FREE_TO_CHANGE = {"run", "preset", "dataset", "photos", "smallest_side", "pretrain_steps", "gan_steps", "precision",
+                  "log_every", "sample_every", "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best",
+                  "deterministic"}  # fmt: skip
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:

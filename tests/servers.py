@@ -171,6 +171,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def missing(self, name, content, begin):
         self.answer(404, b"not here", Content_Type="text/plain")
 
+    def good_or_missing(self, name, content, begin):
+        (self.good if content else self.missing)(name, content, begin)
+
     def busy(self, name, content, begin):
         self.answer(503, b"<html>later</html>", Content_Type="text/html")
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from srgan import fetch as module
+from srgan import download as module
 from srgan.errors import SRGANError
 from srgan.fetch import RemoteFile, fetch
 from srgan.paths import PROJECT
@@ -89,6 +89,12 @@ def test_another_file_put_there_is_named_and_left_alone(server, tmp_path, conten
         fetch(remote(server, "good"), tmp_path)
     assert words in str(told.value) and f"{tmp_path / 'photos.zip'} is not the file" in str(told.value)
     assert (tmp_path / "photos.zip").read_bytes() == content and server.asked == []
+
+
+def test_a_folder_in_its_place_is_named_and_left_alone(server, tmp_path):
+    (tmp_path / "photos.zip").mkdir()  # as a browser makes it that unpacks what it fetches
+    with pytest.raises(SRGANError, match=r"photos\.zip is not the file that it should be: it is a folder"):
+        fetch(remote(server, "good"), tmp_path)
 
 
 def test_a_gzip_file_is_not_unpacked_on_its_way(server, tmp_path):
@@ -326,6 +332,13 @@ def test_a_quota_page_is_no_reason_to_throw_away_what_came(drive_server, tmp_pat
     left = part.stat().st_size
     assert fetch(drive("good"), tmp_path).read_bytes() == CONTENT
     assert drive_server.asked[-1] == ("/drive_download/good", f"bytes={left}-")
+    assert listing(tmp_path) == ["photos.zip"]
+
+
+def test_a_broken_connection_to_drive_is_taken_up_where_it_broke_off(drive_server, tmp_path):
+    assert fetch(drive("breaks"), tmp_path).read_bytes() == CONTENT
+    begun = [int(asked[6:-1] or 0) for path, asked in drive_server.asked if path == "/drive_download/breaks" and asked]
+    assert len(begun) >= 3 and begun == sorted(set(begun)) and begun[0] > CUT - 2**19
     assert listing(tmp_path) == ["photos.zip"]
 
 
