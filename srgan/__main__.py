@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
             command.add_argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept")
         if function is study:
             _add_study_arguments(command)
+        if function is fetch:
+            command.add_argument("names", nargs="*", metavar="NAME", help="none: list those there are")
+            _add_workdir(command)
         if function is readme:
             command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
         if function is bench:
@@ -48,22 +51,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _add_run_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preset", default="quick", help=f"one of {', '.join(configuration.PRESETS)} (default: quick)")
-    command.add_argument(
-        "--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are (default: the project)"
-    )
+    _add_workdir(command)
     command.add_argument("--drive", metavar="DIR", help="a second folder, such as one on Google Drive, that keeps a copy")
-    command.add_argument("--dataset", metavar="samples|folder:PATH", help="other photos than the preset's")
+    command.add_argument("--dataset", metavar="samples|folder:PATH|NAME", help="other photos than the preset's")
     command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                          help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip
 
 
+def _add_workdir(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are (default: the project)"
+    )
+
+
 def _add_study_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--varied", default="folder:data/coco", metavar="DATASET", help="what Model A learns (default: folder:data/coco)"
-    )
-    command.add_argument(
-        "--faces", default="folder:data/celeba", metavar="DATASET", help="what Model B learns (default: folder:data/celeba)"
-    )
+    command.add_argument("--varied", default="coco", metavar="DATASET", help="what Model A learns (default: coco)")
+    command.add_argument("--faces", default="celeba", metavar="DATASET", help="what Model B learns (default: celeba)")
     command.add_argument("--faces-test", default="", metavar="DATASET", help="held-out faces (default: a fifth of --faces)")
     command.add_argument("--features", choices=("inception", "mobilenet"), default="inception", help="of the Fréchet distance")
     command.add_argument("--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are")
@@ -117,6 +120,25 @@ def run(options: argparse.Namespace) -> None:
     notebooks.run(parameters, paths.output)
     results = json.loads((paths.output / "results.json").read_text(encoding="utf-8"))
     print(f"\n{evaluation.table(results)}\n\nPictures, curves and executed notebooks: {paths.output}")
+
+
+def fetch(options: argparse.Namespace) -> None:
+    """Public photos and benchmarks by name; without a name, which there are."""
+    from srgan import benchmarks, catalogue, sources
+    from srgan.download import human
+
+    known = catalogue.PHOTOS | catalogue.BENCHMARKS
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        raise SRGANError(f"There is nothing to fetch under the name {', '.join(unknown)}. There are: {', '.join(known)}.")
+    paths = open_workdir(options.workdir, "fetch")
+    for name in options.names:
+        is_benchmark = name in catalogue.BENCHMARKS
+        print(benchmarks.fetch_benchmark(name, paths) if is_benchmark else sources.fetch_photos(name, paths.downloads))
+    if not options.names:
+        for name, item in known.items():
+            size = item.bytes if name in catalogue.BENCHMARKS else item.file.bytes
+            print(f"{name:12} {human(size):>7}  {item.about}; {item.licence}")
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -211,6 +233,7 @@ def bench(options: argparse.Namespace) -> None:
 
 COMMANDS = {
     "run": (run, "run notebooks 01 to 05 in order, then print the table of results"),
+    "fetch": (fetch, "fetch public photos or benchmarks by name"),
     "prepare": (prepare, "prepare the photos (notebook 01)"),
     "pretrain": (pretrain, "train SRResNet, or go on with it (notebook 02)"),
     "train": (train, "train the GAN, or go on with it (notebooks 03 and 04)"),

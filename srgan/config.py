@@ -12,6 +12,7 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
+from srgan.catalogue import PHOTOS
 from srgan.errors import SRGANError
 
 SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
@@ -29,12 +30,14 @@ class Config:
     seed: int = 1  # of the weights, the split, the batches and the labels
 
     # Data
-    dataset: str = "samples"  # "samples", or "folder:PATH" for every image under a folder
+    dataset: str = "samples"  # "samples", "folder:PATH" for every image under a folder, or a public set of srgan/catalogue.py
+    photos: int = 0  # how many of them, drawn by the seed; 0: all
+    smallest_side: int = 0  # pixels; photos with a shorter side are left out
     sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
     hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
     shuffle: bool = True  # an order of its own in each epoch; else always the same
     batch_size: int = 16  # paper §3.2
-    test_fraction: float = 0.1  # of a folder's photos, never trained on (the samples' split is fixed by name)
+    test_fraction: float = 0.1  # of the photos, never trained on (the samples' split is fixed by name)
 
     # Generator, paper §2.1.1
     blocks: int = 16  # residual blocks
@@ -110,16 +113,21 @@ class Config:
                 f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
             )
         self._require(
-            self.dataset == "samples" or self.dataset.startswith("folder:"),
-            f'dataset must be "samples" or "folder:PATH", not "{self.dataset}"',
+            self.dataset == "samples" or self.dataset in PHOTOS or self.dataset.startswith("folder:"),
+            f'dataset must be "samples", "folder:PATH" or one of {", ".join(PHOTOS)}, not "{self.dataset}"',
+        )
+        self._require(self.photos != 1, "photos must be 0 (all of them) or at least 2, one to train on and one held out, not 1")
+        self._require(
+            self.dataset != "samples" or not self.photos,
+            f"The samples come all or none, with a split of their own: photos must be 0, not {self.photos}",
         )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')
         at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
-        not_negative = ("seed", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps", "warmup_steps",
-                        "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate", "gan_learning_rate",
-                        "adversarial_weight", "total_variation_weight")  # fmt: skip
+        not_negative = ("seed", "photos", "smallest_side", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps",
+                        "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
+                        "gan_learning_rate", "adversarial_weight", "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:
@@ -187,6 +195,7 @@ _KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 _TYPES = typing.get_type_hints(Config)
 
 _UPSAMPLER = dict(
+    photos=2500,
     hr_size=176,
     batch_size=32,
     sampling="centre",
@@ -239,12 +248,14 @@ _PRESETS = {
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
     "paper": dict(dataset="folder:data/photos"),
     # UpSampler (2019): one network, trained on varied photos and again on faces. No pre-training.
-    "coco44": _UPSAMPLER | dict(dataset="folder:data/coco"),
-    "celeba44": _UPSAMPLER | dict(dataset="folder:data/celeba"),
+    "coco44": _UPSAMPLER | dict(dataset="coco"),
+    "celeba44": _UPSAMPLER | dict(dataset="celeba"),
     # The same author's earlier SRGAN: 800 of 1,000 photos, 50 steps an epoch, 500 epochs; only the label of SR is noisy.
     "coco64": _UPSAMPLER
     | dict(
-        dataset="folder:data/coco",
+        dataset="coco",
+        photos=1000,
+        smallest_side=360,
         hr_size=256,
         batch_size=16,
         real_label=1.0,
@@ -256,7 +267,7 @@ _PRESETS = {
     ),
     # Stages by VGG16: perceptual pre-training with total variation, D alone, everything. One epoch of 80,000, one photo a step.
     "vgg16tv": dict(
-        dataset="folder:data/coco",
+        dataset="coco-train",
         batch_size=1,
         pretrain_content="vgg16/block2_conv2",
         content="vgg16/block5_conv3",
@@ -269,7 +280,8 @@ _PRESETS = {
     ),
     # A Keras post of 2020: everything in [0, 1], batches cut in order, D before G. 100 epochs of 2,000 photos.
     "blog25": dict(
-        dataset="folder:data/coco",
+        dataset="coco",
+        photos=2500,
         hr_size=100,
         batch_size=20,
         sampling="centre",

@@ -20,6 +20,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan import sources
+from srgan.catalogue import PHOTOS
 from srgan.config import SCALE, Config
 from srgan.errors import SRGANError
 from srgan.images import centre_crop, crop_to_scale, degrade, read_image
@@ -138,15 +139,16 @@ def prepare(config: Config, paths: Paths) -> Dataset:
     """The data set of `config`, made if it is not there yet, and made anew if it is damaged.
 
     Where the photos are gone (a fresh machine) but a set prepared with the same settings lies in data/, that one is
-    used. Raises SRGANError if there is neither, or if fewer than two photos are usable.
+    used; else a public set is fetched. Raises SRGANError if there is neither, or if fewer than two photos are usable.
     """
     try:
-        photos = sources.photos(config.dataset)
+        found = sources.photos(config.dataset, paths.downloads, may_fetch=False)
     except SRGANError:
-        earlier = _prepared_earlier(config, paths.data)
-        if earlier is None:
-            raise
-        return Dataset(earlier, config)
+        earlier = _open_earlier(config, paths.data)
+        if earlier is not None:
+            return earlier
+        found = sources.photos(config.dataset, paths.downloads)
+    photos = sources.choose(found, config)
     folder = paths.data / _key(config, photos)
     if folder.is_dir():
         try:
@@ -177,11 +179,12 @@ def _read_manifest(folder: Path) -> dict:
 def _settings(config: Config) -> dict:
     """All that decides what the prepared files hold, but for the photos themselves."""
     fields = ("sampling", "hr_size", "test_fraction", "seed")
-    return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields}
+    chosen = {name: getattr(config, name) for name in ("photos", "smallest_side") if getattr(config, name)}
+    return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields} | chosen
 
 
 def _slug(dataset: str) -> str:
-    """The word "samples", or the last part of the folder's name in safe characters."""
+    """The name of the data set, or the last part of the folder's name in safe characters."""
     name = Path(dataset.removeprefix("folder:")).expanduser().resolve().name if dataset.startswith("folder:") else dataset
     return re.sub(r"[^A-Za-z0-9_.]+", "_", name) or "folder"
 
@@ -191,14 +194,28 @@ def _key(config: Config, photos: list[Photo]) -> str:
     return f"{_slug(config.dataset)}-{hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]}"
 
 
-def _prepared_earlier(config: Config, data: Path) -> Path | None:
-    """The newest prepared folder of the same name and settings."""
+def _open_earlier(config: Config, data: Path) -> Dataset | None:
+    """The newest prepared set of the same name and settings. Raises SRGANError if it is damaged and cannot be had anew."""
     found = []
     for manifest in data.glob(f"{_slug(config.dataset)}-*/manifest.json"):
         with contextlib.suppress(SRGANError):  # a damaged one is as good as none
-            if _read_manifest(manifest.parent)["settings"] == _settings(config):
+            content = _read_manifest(manifest.parent)
+            if content["settings"] == _settings(config) and _same_source(content.get("source", ""), config.dataset):
                 found.append(manifest.parent)
-    return max(found, key=lambda folder: folder.stat().st_mtime, default=None)
+    if not found:
+        return None
+    try:
+        return Dataset(max(found, key=lambda folder: folder.stat().st_mtime), config)
+    except SRGANError as damage:
+        if config.dataset not in PHOTOS:
+            raise
+        print(damage)
+        return None
+
+
+def _same_source(one: str, other: str) -> bool:
+    """Whether both are the same public set, or folders of the same name, wherever they lie."""
+    return one == other or (one.startswith("folder:") and other.startswith("folder:") and _slug(one) == _slug(other))
 
 
 def _write(config: Config, photos: list[Photo], folder: Path) -> None:
@@ -247,6 +264,8 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
+    if config.photos:
+        manifest["chosen"] = [photo.name for photo in photos]
     manifest["sha256"] = {split: checksum.hexdigest() for split, checksum in checksums.items()}
     if not manifest["train"] and len(manifest["test"]) > 1:
         raise SRGANError(
@@ -281,8 +300,10 @@ def _side(config: Config, digest: str) -> str:
 
 
 def _usable(hr: np.ndarray, config: Config) -> np.ndarray:
-    if min(hr.shape[:2]) < config.hr_size:
-        raise SRGANError(f"{hr.shape[1]}x{hr.shape[0]} pixels, smaller than the crop of {config.hr_size}")
+    least = max(config.hr_size, config.smallest_side)
+    if min(hr.shape[:2]) < least:
+        what = "crop" if least == config.hr_size else "smallest side"
+        raise SRGANError(f"{hr.shape[1]}x{hr.shape[0]} pixels, smaller than the {what} of {least}")
     return centre_crop(hr, config.hr_size) if config.sampling == "centre" else crop_to_scale(hr)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan import data, images, machine, metrics, published, upscale, weights
+from srgan.catalogue import BENCHMARKS
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.paths import Paths, write_json
@@ -21,7 +22,6 @@ from srgan.paths import Paths, write_json
 NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
-BENCHMARKS = ("Set5", "Set14", "BSD100")
 # Functions of `metrics`, by name: how a table's column is headed, and what results.json says of it.
 MEASURES = {
     "psnr_y": ("PSNR-Y, dB", "PSNR of luma, dB; null: infinite, as the image equals HR"),
@@ -54,7 +54,7 @@ def held_out(dataset: data.Dataset) -> Iterator[TestImage]:
 
 
 def benchmark_folders(paths: Paths) -> dict[str, Path]:
-    """The benchmarks that are there, {Set5,Set14,BSD100}/{HR,LR_x4} under $SRGAN_BENCHMARKS or data/benchmarks.
+    """The benchmarks that are there, {Set5,Set14,BSD100,Urban100}/{HR,LR_x4} under $SRGAN_BENCHMARKS or data/benchmarks.
 
     Raises SRGANError if SRGAN_BENCHMARKS names a folder that holds none.
     """

@@ -34,6 +34,15 @@ def read_image(path: Path) -> np.ndarray:
         raise SRGANError(f"{path} cannot be read as an image ({error})") from error
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """Two sides in pixels, from the file's header alone. Raises SRGANError for what is no image."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except Exception as error:
+        raise SRGANError(f"{path} cannot be read as an image ({error})") from error
+
+
 def crop_to_scale(hr: np.ndarray) -> np.ndarray:
     """`hr` without the last rows and columns that exceed a multiple of the scale, as the benchmarks do it."""
     height, width = hr.shape[0] // SCALE * SCALE, hr.shape[1] // SCALE * SCALE

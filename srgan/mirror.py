@@ -142,14 +142,15 @@ class Mirror:
                     (self._remote / name).unlink(missing_ok=True)
 
     def _files(self, root: Path) -> Iterator[tuple[str, Path]]:
-        """The run's files under `root`, with their names relative to it; prepared data of all runs included."""
-        for folder in (
-            Path("model") / self._paths.run,
-            Path("loss") / self._paths.run,
-            Path("output") / self._paths.run,
-            Path("data"),
-        ):
-            for path in sorted((root / folder).rglob("*")):
+        """The run's files under `root`, with their names relative to it; prepared data of all runs included.
+
+        Downloads are left out: thousands of photos that can be fetched again.
+        """
+        downloads = self._paths.downloads.relative_to(self._paths.workdir)
+        folders = [root / folder / self._paths.run for folder in ("model", "loss", "output")]
+        folders += [folder for folder in sorted((root / "data").glob("*")) if folder != root / downloads]
+        for folder in folders:
+            for path in sorted([folder, *folder.rglob("*")]):
                 hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
                 if path.is_file() and not hidden and path.suffix != UNFINISHED and path.name not in OWN_FILES:
                     yield path.relative_to(root).as_posix(), path

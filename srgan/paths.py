@@ -30,8 +30,13 @@ class Paths:
         return self.workdir / "data"
 
     @property
+    def downloads(self) -> Path:
+        """What was fetched, and the photos unpacked from it. Drive does not keep it: it can be fetched again."""
+        return self.data / "downloads"
+
+    @property
     def features(self) -> Path:
-        """Downloaded weights of feature networks, shared by all runs."""
+        """Weights of the fixed feature networks, shared by all runs; Drive keeps them."""
         return self.data / "features"
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -78,3 +79,8 @@ def ago(seconds: float) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def shows_bars() -> bool:
+    """Whether a bar that redraws itself can be seen: on a terminal, or in a notebook that somebody looks at."""
+    return sys.stderr.isatty() or ("ipykernel" in sys.modules and not os.environ.get("SRGAN_HEADLESS"))

@@ -1,14 +1,21 @@
-"""Where photos come from: those that lie inside installed wheels, or a folder of the user's own."""
+"""Where photos come from: those that lie inside installed wheels, a folder of the user's own, or a public set."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
+import numpy as np
+
+from srgan.catalogue import PHOTOS
+from srgan.config import Config
 from srgan.errors import SRGANError
-from srgan.images import SUFFIXES
+from srgan.fetch import fetch
+from srgan.images import SUFFIXES, read_size
+from srgan.paths import PROJECT
+from srgan.unpack import unpack
 
 # Real photographs shipped with scikit-image (public domain or CC0) and matplotlib (U.S. Navy, public domain).
 _SKIMAGE_TRAIN = (
@@ -35,14 +42,72 @@ class Photo:
         return self.path.stat().st_size
 
 
-def photos(dataset: str) -> list[Photo]:
-    """The photos of `dataset` ("samples" or "folder:PATH"), in order of name.
+def photos(dataset: str, downloads: Path = PROJECT / "data" / "downloads", may_fetch: bool = True) -> list[Photo]:
+    """The photos of `dataset` ("samples", "folder:PATH" or a name in catalogue.PHOTOS), in order of name.
 
-    Raises SRGANError for a folder that is missing or holds no image file.
+    A public set is fetched to `downloads` first where it is not there yet. Raises SRGANError if that fails or is not
+    wanted (`may_fetch`), and for a folder that is missing or holds no image file.
     """
     if dataset == "samples":
         return _samples()
+    if dataset in PHOTOS:
+        folder = downloads / dataset
+        if not folder.is_dir() and not may_fetch:
+            raise SRGANError(f"{dataset} is not here yet. To fetch it: python -m srgan fetch {dataset}.")
+        return [Photo(path.name, path) for path in sorted(fetch_photos(dataset, downloads).iterdir())]
     return _folder(Path(dataset.removeprefix("folder:")).expanduser())
+
+
+def fetch_photos(name: str, downloads: Path) -> Path:
+    """The folder downloads/NAME with the photos of a public set and nothing else, fetched if it is not there yet."""
+    public, folder = PHOTOS[name], downloads / name
+    if not folder.is_dir():
+        print(f"{name}: {public.about}; {public.licence}", flush=True)
+        # Photos do not compress: unpacked they take as much again.
+        archive = fetch(public.file, downloads, room=public.file.bytes)
+        unpack(archive, folder, lambda member: _photo_in(public.inside, PurePosixPath(member)))
+        print(f"Unpacked to {folder}. {archive.name} beside it is no longer needed.", flush=True)
+    return folder
+
+
+def _photo_in(inside: str, member: PurePosixPath) -> str | None:
+    """The file name of a member of an archive that is a photo in the folder `inside`."""
+    return member.name if str(member.parent) == inside and member.suffix.lower() in SUFFIXES else None
+
+
+def choose(found: list[Photo], config: Config) -> list[Photo]:
+    """`config.photos` of the photos `found`, drawn by the seed, in order of name; all of them where it is 0.
+
+    Those with a side below `smallest_side` or the crop are passed over. The chosen ones are split exactly: the share
+    `test_fraction`, rounded, is held out. Raises SRGANError if too few are large enough.
+    """
+    if not config.photos:
+        return found
+    least = max(config.smallest_side, config.hr_size)
+    # A random stream of its own: batches draw from (seed, step), the orders of epochs from (seed, epoch, 1).
+    order = np.random.default_rng((config.seed, 0, 2)).permutation(len(found))
+    chosen: list[Photo] = []
+    for i in order:
+        if _is_large(found[i], least):
+            chosen.append(found[i])
+        if len(chosen) == config.photos:
+            break
+    if len(chosen) < config.photos:
+        raise SRGANError(
+            f"{config.dataset} has {len(found)} photos, of which {len(chosen)} can be read and have no side below {least} "
+            f"pixels; {config.photos} are wanted. Lower photos, smallest_side or hr_size."
+        )
+    held_out = min(max(round(config.photos * config.test_fraction), 1), config.photos - 1)
+    chosen = [replace(photo, split="test" if i < held_out else "train") for i, photo in enumerate(chosen)]
+    return sorted(chosen, key=lambda photo: photo.name)
+
+
+def _is_large(photo: Photo, least: int) -> bool:
+    """Whether neither side is below `least` pixels, by the file's header; one that cannot be read is not."""
+    try:
+        return min(read_size(photo.path)) >= least
+    except SRGANError:
+        return False
 
 
 def absolute(dataset: str, base: Path) -> str:

@@ -31,10 +31,11 @@ from srgan.steps import LOSSES, compile_steps, learning_rate
 # Of each stage's loss history.
 COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for stage, reported in LOSSES.items()}
 SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a step at least): a request to stop waits
-# Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic.
-FREE_TO_CHANGE = {"run", "preset", "dataset", "pretrain_steps", "discriminator_steps", "gan_steps", "precision", "xla",
-                  "log_every", "sample_every",
-                  "save_minutes", "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
+# Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic;
+# and which photos, as the prepared set's key tells that.
+FREE_TO_CHANGE = {"run", "preset", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
+                  "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
+                  "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import resource
+import zipfile
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # before TensorFlow is imported anywhere
 
@@ -14,8 +17,11 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from srgan.catalogue import PHOTOS, PublicPhotos
 from srgan.config import Config
+from srgan.fetch import RemoteFile
 from srgan.paths import PROJECT, Paths
+from tests.servers import serve
 
 
 @pytest.fixture(scope="session")
@@ -96,3 +102,22 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limit
+
+
+@pytest.fixture
+def public_set(monkeypatch):
+    """A server on this machine whose twelve photos of one colour each, 40x32 to 51x32, are the set "coco"."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for i in range(12):
+            png = io.BytesIO()
+            Image.new("RGB", (40 + i, 32), (i, 2 * i, 3 * i)).save(png, "PNG")
+            archive.writestr(f"val2017/{i:012d}.png", png.getvalue())
+        archive.writestr("val2017/readme.txt", "words")
+        archive.writestr("__MACOSX/val2017/000000000000.png", "not a photo")
+    with serve() as server:
+        packed = server.files["val2017.zip"] = content.getvalue()
+        mirrors = (server.address("missing", "val2017.zip"), server.address("good", "val2017.zip"))
+        file = RemoteFile("val2017.zip", mirrors, len(packed), f"sha256:{hashlib.sha256(packed).hexdigest()}")
+        monkeypatch.setitem(PHOTOS, "coco", PublicPhotos(file, "val2017", "twelve photos", "free"))
+        yield server

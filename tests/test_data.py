@@ -551,3 +551,74 @@ def test_the_manifest_tells_source_settings_and_places(photo_folder, paths):
         for entry in manifest[split]:
             photo = skimage.io.imread(photo_folder / entry["name"])[: entry["height"], : entry["width"]]
             assert pixels[entry["offset"] :].startswith(photo.tobytes())
+
+
+# Public sets and chosen photos --------------------------------------------------------------------------------------
+
+
+def chosen(**changes) -> Config:
+    return Config(**dict(dataset="coco", hr_size=24, batch_size=2, photos=10, test_fraction=0.2) | changes)
+
+
+def test_a_public_set_is_fetched_chosen_from_and_prepared_with_the_list_kept(public_set, paths):
+    dataset = data.prepare(chosen(), paths)
+    assert dataset.key.startswith("coco-") and (len(dataset.train), len(dataset.test)) == (8, 2)
+    assert dataset.manifest["chosen"] == sorted(dataset.train.names() + dataset.test.names())
+    assert (dataset.manifest["settings"]["photos"], dataset.manifest["source"]) == (10, "coco")
+    for name, (_, hr) in by_name(dataset).items():
+        assert (hr == np.array([1, 2, 3]) * int(name.removesuffix(".png"))).all()
+    again = data.prepare(chosen(gan_steps=7), paths)
+    assert again.key == dataset.key and len(public_set.asked) == 2  # a mirror that failed and one that did not
+
+
+def test_another_choice_is_prepared_beside_the_first(public_set, paths):
+    changes = [{}, {"seed": 2}, {"photos": 9}, {"photos": 0}, {"smallest_side": 30}, {"test_fraction": 0.3}]
+    assert len({data.prepare(chosen(**change), paths).key for change in changes}) == len(changes)
+
+
+def test_photos_with_a_short_side_are_left_out_and_said(public_set, paths):
+    dataset = data.prepare(chosen(photos=0, smallest_side=32), paths)
+    assert len(by_name(dataset)) == 12 and "chosen" not in dataset.manifest
+    with pytest.raises(SRGANError, match="51x32 pixels, smaller than the smallest side of 33"):
+        data.prepare(chosen(photos=0, smallest_side=33), paths)
+
+
+def test_on_a_fresh_machine_what_was_prepared_is_used_and_nothing_fetched(public_set, paths):
+    before = data.prepare(chosen(), paths)
+    shutil.rmtree(paths.downloads)
+    public_set.asked.clear()
+    after = data.prepare(chosen(), paths)
+    assert after.key == before.key and public_set.asked == [] and not paths.downloads.exists()
+    data.prepare(chosen(seed=5), paths)
+    assert len(public_set.asked) == 2
+
+
+def test_on_a_fresh_machine_what_was_prepared_and_damaged_is_fetched_and_made_anew(public_set, paths, capsys):
+    before = data.prepare(chosen(), paths)
+    whole = contents(before.folder)
+    shutil.rmtree(paths.downloads)
+    (before.folder / "train.u8").write_bytes(b"damaged")
+    assert contents(data.prepare(chosen(), paths).folder) == whole
+    assert "is damaged or missing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", ["coco-train", "a folder coco", "a folder coco-train"])
+def test_a_set_of_a_similar_name_is_not_taken_for_it(public_set, paths, tmp_path, other, monkeypatch):
+    if other == "coco-train":
+        monkeypatch.setitem(data.PHOTOS, other, data.PHOTOS["coco"])
+        config = chosen(dataset=other)
+    else:
+        folder = plain(tmp_path / other.removeprefix("a folder "), 12)
+        config = chosen(dataset=f"folder:{folder}")
+    data.prepare(config, paths)
+    shutil.rmtree(paths.downloads, ignore_errors=True)
+    public_set.asked.clear()
+    dataset = data.prepare(chosen(), paths)
+    assert dataset.manifest["source"] == "coco" and len(public_set.asked) == 2
+
+
+def test_a_failed_download_is_told_and_leaves_nothing_prepared(public_set, paths):
+    public_set.files["val2017.zip"] = b"another file"
+    with pytest.raises(SRGANError, match=r"val2017\.zip could not be fetched\. What was tried:"):
+        data.prepare(chosen(), paths)
+    assert [path.name for path in paths.data.iterdir()] == ["downloads"]

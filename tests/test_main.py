@@ -43,7 +43,8 @@ def test_prepare_pretrain_train_evaluate_lead_to_a_table(tmp_path, capsys):
         (["prepare", "--set", "blocks"], "--set wants NAME=VALUE, not blocks"),
         (["prepare", "--set", "blocks=many"], "blocks must be a whole number, not 'many'"),
         (["prepare", "--dataset", "folder:nowhere"], "There is no folder"),
-        (["prepare", "--dataset", "imagenet"], 'dataset must be "samples" or "folder:PATH"'),
+        (["prepare", "--dataset", "imagenet"], 'dataset must be "samples", "folder:PATH" or one of coco, coco-train'),
+        (["fetch", "Set5", "Set6"], "There is nothing to fetch under the name Set6. There are: coco, coco-train, celeba"),
         (["train"], "run notebook 02 first"),
         (["evaluate"], "run notebook 02 first"),
     ],
@@ -74,3 +75,20 @@ def test_readme_without_results_says_what_to_run(tmp_path, capsys):
     assert main(["readme", "--results", str(tmp_path / "none.json")]) == 1
     assert "make run first" in capsys.readouterr().err
     assert (PROJECT / "README.md").read_bytes() == before
+
+
+def test_fetch_brings_what_prepare_then_uses(tmp_path, capsys, public_set):
+    assert main(["fetch", "coco", "--workdir", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "data" / "downloads" / "coco")
+    asked = len(public_set.asked)
+    choice = ["--dataset", "coco", "--set", "photos=10", "--set", "hr_size=24", "--set", "test_fraction=0.2"]
+    assert main(["prepare", "--workdir", str(tmp_path), *choice]) == 0
+    assert "8 photos to train on, 2 held out" in capsys.readouterr().out and len(public_set.asked) == asked
+
+
+def test_fetch_without_a_name_lists_all_there_is(capsys):
+    assert main(["fetch"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed] == ["coco", "coco-train", "celeba", "div2k", "div2k-valid",
+                                                    "Set5", "Set14", "BSD100", "Urban100"]  # fmt: skip
+    assert "1.4 GB" in listed[2] and "non-commercial research only" in listed[2]

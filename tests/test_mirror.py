@@ -64,6 +64,18 @@ def test_everything_is_copied_and_listed_with_its_checksum(paths):
     assert status == "on Drive: just now"
 
 
+def test_downloads_stay_on_the_machine_and_feature_networks_are_copied(paths):
+    kept = {"data/features/vgg19.h5": "network", "data/README.md": "words", "data/benchmarks/Set5/HR/a.png": "photo"}
+    for name in (*kept, "data/downloads/coco.zip", "data/downloads/coco/1.jpg", "data/features/.partial-graph.tgz"):
+        (paths.workdir / name).parent.mkdir(parents=True, exist_ok=True)
+        (paths.workdir / name).write_text(kept.get(name, "not wanted"))
+    before = contents(paths.workdir)
+    copied(paths)
+    assert contents(paths.drive) == {name: text for name, text in before.items() if text != "not wanted"}
+    assert kept.items() <= contents(paths.drive).items()
+    assert paths.features / "vgg19.h5" == paths.workdir / "data/features/vgg19.h5"
+
+
 def test_a_second_round_copies_only_what_changed(paths):
     copied(paths)
     before = {path: path.stat().st_ino for path in paths.drive.rglob("*") if path.is_file()}

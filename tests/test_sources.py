@@ -1,6 +1,7 @@
 """Where photos come from: the samples' fixed split, and what counts as a photo in a folder of one's own."""
 
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import skimage.data
 from PIL import Image
 
 from srgan import sources
+from srgan.catalogue import BENCHMARK_ARCHIVE, BENCHMARKS, PHOTOS
+from srgan.config import Config
+from srgan.download import human
 from srgan.errors import SRGANError
 from srgan.images import read_image
+from srgan.paths import PROJECT
 
 
 def put(path: Path) -> Path:
@@ -156,3 +161,120 @@ def test_a_relative_folder_counts_from_the_base_and_others_stay(tmp_path, monkey
     assert sources.absolute("folder:/elsewhere", tmp_path) == "folder:/elsewhere"
     assert sources.absolute("folder:~/photos", tmp_path) == f"folder:{tmp_path / 'home' / 'photos'}"
     assert sources.absolute("samples", tmp_path) == "samples"
+
+
+# Public sets --------------------------------------------------------------------------------------------------------
+
+FILES = {name: public.file for name, public in PHOTOS.items()} | {"benchmarks": BENCHMARK_ARCHIVE}
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+def test_the_table_has_checksums_sizes_and_plain_addresses_before_drive(file):
+    algorithm, _, value = file.checksum.partition(":")
+    assert re.fullmatch("[0-9a-f]+", value) and len(value) == {"md5": 32, "sha1": 40, "sha256": 64}[algorithm]
+    assert file.bytes > 10**8 or file is BENCHMARK_ARCHIVE
+    ranks = [("https:", "http:", "gdrive:").index(mirror.split("//")[0].split(":")[0] + ":") for mirror in file.mirrors]
+    assert ranks == sorted(ranks) and ranks[0] == 0 and len(set(file.mirrors)) == len(file.mirrors)
+
+
+def test_readme_names_every_set_with_its_licence():
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    for name, item in (PHOTOS | BENCHMARKS).items():
+        row = next(line for line in readme.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        size = item.bytes if name in BENCHMARKS else item.file.bytes
+        assert [cell.strip() for cell in row.split("|")[2:5]] == [item.about, human(size), item.licence]
+
+
+def test_a_public_set_is_fetched_once_and_its_photos_are_what_the_archive_holds(public_set, tmp_path, capsys):
+    found = sources.photos("coco", tmp_path)
+    assert [photo.name for photo in found] == [f"{i:012d}.png" for i in range(12)]
+    for i, photo in enumerate(found):
+        assert photo.path == tmp_path / "coco" / photo.name and photo.split == ""
+        assert (read_image(photo.path) == (i, 2 * i, 3 * i)).all() and read_image(photo.path).shape == (32, 40 + i, 3)
+    assert "coco: twelve photos; free" in capsys.readouterr().out
+    assert sources.photos("coco", tmp_path, may_fetch=False) == sources.photos("coco", tmp_path) == found
+    assert [path for path, _ in public_set.asked] == ["/missing/val2017.zip", "/good/val2017.zip"]
+
+
+def test_without_leave_nothing_is_fetched_and_the_words_say_how_to(public_set, tmp_path):
+    with pytest.raises(SRGANError, match=r"coco is not here yet\. To fetch it: python -m srgan fetch coco"):
+        sources.photos("coco", tmp_path, may_fetch=False)
+    assert public_set.asked == [] and list(tmp_path.iterdir()) == []
+
+
+def test_an_archive_put_there_by_hand_is_unpacked(public_set, tmp_path):
+    (tmp_path / "val2017.zip").write_bytes(public_set.files["val2017.zip"])
+    assert len(sources.photos("coco", tmp_path)) == 12 and public_set.asked == []
+
+
+def test_the_archive_can_be_removed_once_it_is_unpacked(public_set, tmp_path):
+    sources.photos("coco", tmp_path)
+    (tmp_path / "val2017.zip").unlink()
+    assert len(sources.photos("coco", tmp_path)) == 12 and len(public_set.asked) == 2
+
+
+def test_room_for_the_unpacked_photos_is_asked_for_before_the_download(public_set, tmp_path, monkeypatch):
+    size = len(public_set.files["val2017.zip"])
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 2 * size - 1}))
+    with pytest.raises(SRGANError, match=r"val2017\.zip, fetched and unpacked, takes"):
+        sources.photos("coco", tmp_path)
+    assert public_set.asked == []
+
+
+# A choice of photos -------------------------------------------------------------------------------------------------
+
+
+def sized(folder: Path, *sizes: tuple[int, int]) -> list[sources.Photo]:
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size, (number, 0, 0)).save(put(folder / f"{number:03d}.png"))
+    return sources.photos(f"folder:{folder}")
+
+
+def wish(**changes) -> Config:
+    return Config(**dict(dataset="folder:x", hr_size=32, photos=10) | changes)
+
+
+def test_all_photos_are_the_choice_unless_a_number_is_wanted(tmp_path):
+    found = sized(tmp_path, *[(40, 40)] * 4)
+    assert sources.choose(found, wish(photos=0)) == found
+
+
+def test_the_seed_decides_which_photos_and_nothing_else_does(tmp_path):
+    found = sized(tmp_path, *[(40, 40)] * 30)
+    chosen = sources.choose(found, wish())
+    assert sources.choose(found, wish(batch_size=3, gan_steps=1)) == chosen
+    assert len({photo.name for photo in chosen}) == 10 and {photo.path for photo in chosen} <= {photo.path for photo in found}
+    assert [photo.name for photo in chosen] == sorted(photo.name for photo in chosen)
+    others = {tuple(photo.name for photo in sources.choose(found, wish(seed=seed))) for seed in range(2, 8)}
+    assert len(others | {tuple(photo.name for photo in chosen)}) == 7
+
+
+def test_each_photo_is_chosen_about_as_often_as_another(tmp_path):
+    found = sized(tmp_path, *[(40, 40)] * 20)
+    often = dict.fromkeys((photo.name for photo in found), 0)
+    for seed in range(200):
+        for photo in sources.choose(found, wish(seed=seed)):
+            often[photo.name] += 1
+    # 200 draws of 10 in 20: a binomial of mean 100 and standard deviation 7.1; five of them either way.
+    assert all(65 <= count <= 135 for count in often.values())
+
+
+@pytest.mark.parametrize(
+    ("photos", "fraction", "held_out"), [(10, 0.2, 2), (20, 0.2, 4), (10, 0.01, 1), (2, 0.9, 1), (10, 0.25, 2)]
+)
+def test_the_split_of_the_chosen_is_exact(tmp_path, photos, fraction, held_out):
+    chosen = sources.choose(sized(tmp_path, *[(40, 40)] * 25), wish(photos=photos, test_fraction=fraction))
+    splits = [photo.split for photo in chosen]
+    assert (splits.count("test"), splits.count("train")) == (held_out, photos - held_out)
+
+
+@pytest.mark.parametrize(("changes", "least"), [({"hr_size": 48}, 48), ({"smallest_side": 50}, 50), ({"smallest_side": 8}, 32)])
+def test_small_and_unreadable_photos_are_never_chosen(tmp_path, changes, least):
+    sizes = [(20 + i, 60) for i in range(36)] + [(60, 20 + i) for i in range(36)]
+    found = sized(tmp_path, *sizes)
+    (tmp_path / "000.png").write_bytes(b"no image")
+    large = [photo.name for photo, size in zip(found, sizes, strict=True) if min(size) >= least]
+    chosen = sources.choose(found, wish(photos=len(large), **changes))
+    assert [photo.name for photo in chosen] == large
+    with pytest.raises(SRGANError, match=rf"has 72 photos, of which {len(large)} can be read and have no side below {least}"):
+        sources.choose(found, wish(photos=len(large) + 1, **changes))
