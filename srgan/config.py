@@ -312,4 +312,7 @@ def preset(name: str, **changes) -> Config:
     """The preset `name`, with `changes` on top. Raises SRGANError for an unknown preset or setting."""
     if name not in _PRESETS:
         raise SRGANError(f'There is no preset "{name}". Choose one of: {", ".join(PRESETS)}.')
-    return Config(preset=name, **_PRESETS[name]).replace(**changes)
+    config = Config(preset=name, **_PRESETS[name])
+    if changes.get("dataset", config.dataset) != config.dataset:
+        changes = {"photos": 0, "smallest_side": 0} | changes  # the preset's count is of its own photos
+    return config.replace(**changes)

@@ -175,3 +175,10 @@ def test_the_preset_paper_is_the_paper():
     assert (config.batch_size, config.hr_size, config.adam_beta1) == (16, 96, 0.9)
     assert (config.pretrain_steps, config.gan_steps, config.gan_schedule) == (10**6, 2 * 10**5, "step")
     assert (config.pretrain_learning_rate, config.gan_learning_rate, config.warmup_steps) == (1e-4, 1e-4, 0)
+
+
+def test_other_photos_than_the_presets_own_are_taken_all():
+    assert (preset("coco64").photos, preset("coco64").smallest_side) == (1000, 360)
+    own = preset("coco64", dataset="folder:mine")
+    assert (own.photos, own.smallest_side) == (0, 0)
+    assert preset("coco64", dataset="folder:mine", photos=7).photos == 7
