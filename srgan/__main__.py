@@ -16,25 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0, 1 for an error told in words, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m srgan", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, (function, text) in COMMANDS.items():
+    for name, (function, add_arguments, text) in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(function=function)
-        if function in RUNS:
-            _add_run_arguments(command)
-        if function is frechet:
-            command.add_argument("folders", nargs=2, type=Path, metavar="FOLDER", help="a folder of images, subfolders included")
-            command.add_argument("--features", default="inception", metavar="inception|mobilenet",
-                                 help="inception (default) gives FID, mobilenet a distance of its own")  # fmt: skip
-            command.add_argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept")
-        if function is study:
-            _add_study_arguments(command)
-        if function is fetch:
-            command.add_argument("names", nargs="*", metavar="NAME", help="none: list those there are")
-            _add_workdir(command)
-        if function is readme:
-            command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
-        if function is bench:
-            _add_bench_arguments(command)
+        add_arguments(command)
     options = parser.parse_args(arguments)
     try:
         if options.function is not stamp:
@@ -49,13 +34,49 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _add_run_arguments(command: argparse.ArgumentParser) -> None:
+def _no_arguments(command: argparse.ArgumentParser) -> None:
+    """For the commands that take none."""
+
+
+def _run_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preset", default="quick", help=f"one of {', '.join(configuration.PRESETS)} (default: quick)")
     _add_workdir(command)
     command.add_argument("--drive", metavar="DIR", help="a second folder, such as one on Google Drive, that keeps a copy")
     command.add_argument("--dataset", metavar="samples|folder:PATH|NAME", help="other photos than the preset's")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-                         help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip
+    _add_changes(command, "another value for any setting of srgan/config.py; may be repeated")
+
+
+def _fetch_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("names", nargs="*", metavar="NAME", help="none: list those there are")
+    _add_workdir(command)
+
+
+def _frechet_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("folders", nargs=2, type=Path, metavar="FOLDER", help="a folder of images, subfolders included")
+    command.add_argument("--features", default="inception", metavar="inception|mobilenet",
+                         help="inception (default) gives FID, mobilenet a distance of its own")  # fmt: skip
+    command.add_argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept")
+
+
+def _study_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--varied", default="coco", metavar="DATASET", help="what Model A learns (default: coco)")
+    command.add_argument("--faces", default="celeba", metavar="DATASET", help="what Model B learns (default: celeba)")
+    command.add_argument("--faces-test", default="", metavar="DATASET", help="held-out faces (default: a fifth of --faces)")
+    command.add_argument("--features", choices=("inception", "mobilenet"), default="inception", help="of the Fréchet distance")
+    _add_workdir(command)
+    command.add_argument("--docs", action="store_true", help="do nothing but write the results that are there into docs/")
+    _add_changes(command, "another value for any setting of both models; may be repeated")
+
+
+def _readme_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
+
+
+def _bench_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
+    command.add_argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is")
+    command.add_argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote")
 
 
 def _add_workdir(command: argparse.ArgumentParser) -> None:
@@ -64,22 +85,8 @@ def _add_workdir(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_study_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--varied", default="coco", metavar="DATASET", help="what Model A learns (default: coco)")
-    command.add_argument("--faces", default="celeba", metavar="DATASET", help="what Model B learns (default: celeba)")
-    command.add_argument("--faces-test", default="", metavar="DATASET", help="held-out faces (default: a fifth of --faces)")
-    command.add_argument("--features", choices=("inception", "mobilenet"), default="inception", help="of the Fréchet distance")
-    command.add_argument("--workdir", default=PROJECT, metavar="DIR", help="where data/ model/ output/ loss/ are")
-    command.add_argument("--docs", action="store_true", help="do nothing but write the results that are there into docs/")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
-                         help="another value for any setting of both models; may be repeated")  # fmt: skip
-
-
-def _add_bench_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
-    command.add_argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is")
-    command.add_argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote")
+def _add_changes(command: argparse.ArgumentParser, text: str) -> None:
+    command.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help=text)
 
 
 def _changes(options: argparse.Namespace) -> dict[str, str]:
@@ -232,19 +239,18 @@ def bench(options: argparse.Namespace) -> None:
 
 
 COMMANDS = {
-    "run": (run, "run notebooks 01 to 05 in order, then print the table of results"),
-    "fetch": (fetch, "fetch public photos or benchmarks by name"),
-    "prepare": (prepare, "prepare the photos (notebook 01)"),
-    "pretrain": (pretrain, "train SRResNet, or go on with it (notebook 02)"),
-    "train": (train, "train the GAN, or go on with it (notebooks 03 and 04)"),
-    "evaluate": (evaluate, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
-    "frechet": (frechet, "measure the FID, or another Fréchet distance, between two folders of images"),
-    "study": (study, "train one network on varied photos and on faces, and compare (notebook 07)"),
-    "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README"),
-    "readme": (readme, "write results and picture of a run into README"),
-    "bench": (bench, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch"),
+    "run": (run, _run_arguments, "run notebooks 01 to 05 in order, then print the table of results"),
+    "fetch": (fetch, _fetch_arguments, "fetch public photos or benchmarks by name"),
+    "prepare": (prepare, _run_arguments, "prepare the photos (notebook 01)"),
+    "pretrain": (pretrain, _run_arguments, "train SRResNet, or go on with it (notebook 02)"),
+    "train": (train, _run_arguments, "train the GAN, or go on with it (notebooks 03 and 04)"),
+    "evaluate": (evaluate, _run_arguments, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
+    "frechet": (frechet, _frechet_arguments, "measure the FID, or another Fréchet distance, between two folders of images"),
+    "study": (study, _study_arguments, "train one network on varied photos and on faces, and compare (notebook 07)"),
+    "stamp": (stamp, _no_arguments, "write the repository's address (pyproject.toml) into notebooks and README"),
+    "readme": (readme, _readme_arguments, "write results and picture of a run into README"),
+    "bench": (bench, _bench_arguments, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch"),
 }
-RUNS = (run, prepare, pretrain, train, evaluate)  # the commands that take a preset and a working directory
 
 if __name__ == "__main__":
     sys.exit(main())

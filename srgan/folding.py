@@ -7,12 +7,13 @@ import numpy as np
 
 from srgan import models, precision
 from srgan.config import Config
+from srgan.layers import PReLU
 
 
 def folded(generator: keras.Model, config: Config, policy: str = "float32") -> keras.Model:
     """A generator without batch norm that computes what `generator` does at rest, in the Keras dtype policy `policy`.
 
-    `config` describes the network of `generator`.
+    `config` describes the network of `generator`. The copy is made for these weights: they must not change.
     """
     with precision.policy(policy):
         plain = models.generator(config.replace(generator_norm=False))
@@ -22,6 +23,8 @@ def folded(generator: keras.Model, config: Config, policy: str = "float32") -> k
             weights = layers[layer.name].get_weights()
             norm = layers.get(layer.name.replace("conv", "norm")) if "conv" in layer.name else None
             layer.set_weights(_fold(*weights, norm) if norm else weights)
+        if isinstance(layer, PReLU):
+            layer.gentle = bool((weights[0] <= 1).all())
     return plain
 
 

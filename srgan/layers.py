@@ -46,10 +46,16 @@ class BicubicUpsampling(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("srgan")
 class PReLU(keras.layers.PReLU):
-    """x where x >= 0, else slope * x (He et al. 2015), with a gradient written out to pass over memory less often."""
+    """x where x >= 0, else slope * x (He et al. 2015), with a gradient written out to pass over memory less often.
+
+    Where no slope is above 1 nor will be (`gentle`), the greater of the two is the same with one pass less.
+    """
+
+    gentle = False
 
     def call(self, x):
-        return _prelu(x, tf.cast(self.alpha, x.dtype))
+        slope = tf.cast(self.alpha, x.dtype)
+        return tf.maximum(x, slope * x) if self.gentle else _prelu(x, slope)
 
 
 @tf.custom_gradient

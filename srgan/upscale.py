@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from srgan import precision, tiles, weights
+from srgan import halves, precision, tiles, weights
 from srgan.config import SCALE, Config
 from srgan.folding import folded
 from srgan.images import resize
@@ -26,47 +29,109 @@ def bicubic(lr: np.ndarray) -> np.ndarray:
     return resize(lr, SCALE * lr.shape[0], SCALE * lr.shape[1], Image.Resampling.BICUBIC)
 
 
+PIXELS = tf.TensorSpec((None, None, None, 3), tf.uint8)
+
+
+class Half(NamedTuple):
+    """One half of a generator: as a traced function, and its layers."""
+
+    run: Callable[..., tf.Tensor]
+    layers: list[keras.layers.Layer]
+
+
 class Network:
     """An upscaler by a generator, traced once for images of every size; large ones go through it in tiles.
 
-    `tile`: the side of a tile in LR pixels; 0: as large as the memory allows that there is now. A tile overlaps its
-    neighbours by all that the network can see, so the result is that of the whole image but for rounding.
+    `memory`: about how many bytes an image may take beside itself and its SR; 0: what can be spared (`tiles.spare`). Tiles
+    overlap by all that the network can see, so the result is that of the whole image but for rounding.
     """
 
-    def __init__(self, generator: keras.Model, tile: int = 0):
-        self._generator, self._tile = generator, tile
-
-        @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
-        def infer(lr):
-            sr = generator(tf.cast(lr, tf.float32) / 255.0, training=False)
-            return tf.saturate_cast(tf.round((sr + 1.0) * 127.5), tf.uint8)
-
-        self._infer = infer
+    def __init__(self, generator: keras.Model, memory: int = 0):
+        self._generator, self._memory = generator, memory
+        self._whole = tf.function(lambda lr: _to_uint8(generator(_to_float(lr), training=False)), input_signature=[PIXELS])
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8."""
-        return np.concatenate(list(self.bands(lr)))
+        bands = self.bands(lr)
+        first = next(bands)
+        if len(first) == SCALE * lr.shape[0]:
+            return first
+        sr = np.empty((SCALE * lr.shape[0], *first.shape[1:]), np.uint8)
+        done = 0
+        for band in itertools.chain([first], bands):
+            sr[done : done + len(band)] = band
+            done += len(band)
+        return sr
 
     def batch(self, lr: np.ndarray) -> np.ndarray:
         """(B, H, W, 3) uint8 -> (B, 4 H, 4 W, 3) uint8, without tiles."""
-        return self._infer(tf.constant(lr)).numpy()
+        return self._whole(tf.constant(lr)).numpy()
 
     def bands(self, lr: np.ndarray) -> Iterator[np.ndarray]:
         """The rows of SR from top to bottom, in bands (h, 4 W, 3) uint8, so that SR as a whole need not be in memory."""
-        side = self._tile or (tiles.side(self._generator) if max(lr.shape[:2]) > tiles.SMALLEST else tiles.SMALLEST)
-        overlap = tiles.radius(self._generator) if max(lr.shape[:2]) > side else 0
-        columns = list(tiles.spans(lr.shape[1], side, overlap))
-        for row in tiles.spans(lr.shape[0], side, overlap):
-            parts = []
-            for column in columns:
-                sr = self.batch(lr[None, row.begin : row.end, column.begin : column.end])[0]
-                parts.append(sr[_inside(row), _inside(column)])
-            yield np.concatenate(parts, axis=1)
+        memory, pixels = self._memory or tiles.spare(), lr.shape[0] * lr.shape[1]
+        if pixels <= tiles.SMALLEST or pixels * sum(map(tiles.bytes_per_pixel, halves.split(self._generator))) <= memory:
+            yield self.batch(lr[None])[0]
+        else:
+            body, tail = (half.layers for half in self._halves)
+            size = tiles.sizes(memory, body, tail, lr.shape[1])
+            grid = tiles.grid(*lr.shape[:2], size.body, tiles.radius(body) + tiles.radius(tail), size.rows)
+            yield from _bands(grid, lambda row, column: self._tile(lr, row, column, size.tail))
+
+    def _tile(self, lr: np.ndarray, row: tiles.Span, column: tiles.Span, pixels: int) -> np.ndarray:
+        """What is kept of the SR of one tile; its tail takes it in smaller ones of `pixels` pixels."""
+        body, tail = self._halves
+        radius = tiles.radius(tail.layers)
+        features = body.run(tf.constant(lr[None, row.seen, column.seen]))
+        features = features[:, row.needed(radius), column.needed(radius)]
+        row, column = row.narrowed(radius), column.narrowed(radius)
+        lr = lr[row.seen, column.seen]
+
+        def run(row: tiles.Span, column: tiles.Span) -> np.ndarray:
+            sr = tail.run(features[:, row.seen, column.seen], tf.constant(lr[None, row.seen, column.seen]))
+            return sr[0].numpy()[row.kept, column.kept]
+
+        grid = tiles.grid(*lr.shape[:2], pixels, radius, tallest=lr.shape[0])
+        return np.concatenate(list(_bands(grid, run)))[row.kept, column.kept]
+
+    @functools.cached_property
+    def _halves(self) -> tuple[Half, Half]:
+        """Body and tail, each traced once when the first image needs tiles."""
+        body, tail = halves.body(self._generator), halves.tail(self._generator)
+        features = tf.TensorSpec(body.output.shape, body.output.dtype)
+        runs = (
+            tf.function(lambda lr: body(_to_float(lr), training=False), input_signature=[PIXELS]),
+            tf.function(lambda features, lr: _to_uint8(tail(features, _to_float(lr))), input_signature=[features, PIXELS]),
+        )
+        return tuple(Half(run, layers) for run, layers in zip(runs, halves.split(self._generator), strict=True))
 
 
-def network(generator: keras.Model, tile: int = 0) -> Network:
+def _bands(grid: tiles.Grid, run: Callable[[tiles.Span, tiles.Span], np.ndarray]) -> Iterator[np.ndarray]:
+    """Row by row of the grid, what `run` makes of its tiles, side by side."""
+    rows, columns = grid
+    for row in rows:
+        if len(columns) == 1:
+            yield run(row, columns[0])
+            continue
+        band = np.empty((SCALE * (row.last - row.first), SCALE * columns[-1].last, 3), np.uint8)
+        for column in columns:
+            band[:, SCALE * column.first : SCALE * column.last] = run(row, column)
+        yield band
+
+
+def _to_float(lr: tf.Tensor) -> tf.Tensor:
+    """Pixels as the generator takes them, in [0, 1]."""
+    return tf.cast(lr, tf.float32) / 255.0
+
+
+def _to_uint8(sr: tf.Tensor) -> tf.Tensor:
+    """[-1, 1] as pixels; what lies beyond is clipped."""
+    return tf.saturate_cast(tf.round((sr + 1.0) * 127.5), tf.uint8)
+
+
+def network(generator: keras.Model, memory: int = 0) -> Network:
     """An upscaler by `generator` as it is: it follows the weights while they are trained."""
-    return Network(generator, tile)
+    return Network(generator, memory)
 
 
 def fast(generator: keras.Model, config: Config, wanted: str = "auto") -> Network:
@@ -103,8 +168,3 @@ def probe(side: int = 96) -> np.ndarray:
     picture[: side // 2] += rng.normal(0, 20, (side // 2, side, 3))
     picture[:, : side // 3] = np.where((np.arange(side) // 5 % 2)[:, None, None], 235, picture[:, : side // 3])
     return np.clip(picture, 0, 255).astype(np.uint8)
-
-
-def _inside(span: tiles.Span) -> slice:
-    """The rows (columns) of a tile's SR that are its own."""
-    return slice(SCALE * (span.first - span.begin), SCALE * (span.last - span.begin))

@@ -1,4 +1,4 @@
-"""Damage every file of a run in every way, fail every local write, and see what training makes of it.
+"""Damage every file of a run in every way, fail every local write and every download, and see what comes of it.
 
 python -m tests.faults > docs/faults.md
 """
@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import io
 import os
 import re
 import shutil
+import stat
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,8 +22,12 @@ from unittest import mock
 from srgan import checkpoints, data, records, training
 from srgan.config import Config
 from srgan.errors import SRGANError
+from srgan.fetch import RemoteFile, fetch
 from srgan.paths import Paths
 from srgan.progress import Progress
+from srgan.unpack import unpack
+from tests.archives import tar_of, zip_of
+from tests.servers import drive_at, serve
 
 DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
     "emptied": lambda content: b"",
@@ -33,6 +41,35 @@ DAMAGES: dict[str, Callable[[bytes], bytes | None]] = {
 OPERATIONS = ("open", "write", "fsync", "replace", "mkdir")
 MOST_TRIED = 40  # calls of one operation in one save; of more, so many are tried, spread over all
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.ENOTCONN)
+
+DOWNLOADS = {  # what a server does -> its way in tests/servers.py, or a file on its Google Drive
+    "answers 404": "missing",
+    "answers 503": "busy",
+    "sends a web page": "page",
+    "sends a web page as the file": "disguised_page",
+    "sends other bytes": "wrong",
+    "sends another file": "other",
+    "sends more than the file": "more",
+    "breaks off, knows ranges": "breaks",
+    "breaks off, knows no ranges": "plain_breaks",
+    "falls silent": "stalls",
+    "Drive: a quota page": "gdrive:quota",
+    "Drive: a quota page as the file": "gdrive:page",
+    "Drive: no such file": "gdrive:forbidden",
+    "Drive: falls silent": "gdrive:stalls",
+    "Drive: breaks off": "gdrive:breaks",
+}  # fmt: skip
+ARCHIVES = {  # what an archive holds besides a photo -> how it is made
+    "../evil.jpg in a zip": lambda path, photos: zip_of(path, photos | {"../evil.jpg": b""}),
+    "../evil.jpg in a tar": lambda path, photos: tar_of(path, photos | {"../evil.jpg": b""}),
+    "/tmp/evil.jpg in a zip": lambda path, photos: zip_of(path, photos | {"/tmp/evil.jpg": b""}),
+    "/tmp/evil.jpg in a tar": lambda path, photos: tar_of(path, photos | {"/tmp/evil.jpg": b""}),
+    "a link out of a zip": lambda path, photos: zip_of(path, photos, [("link.jpg", stat.S_IFLNK | 0o777, "../../evil.jpg")]),
+    "a link out of a tar": lambda path, photos: tar_of(path, photos, [("link.jpg", tarfile.SYMTYPE, "../../evil.jpg")]),
+    "a device in a tar": lambda path, photos: tar_of(path, photos, [("device.jpg", tarfile.CHRTYPE, "")]),
+    "garbage": lambda path, photos: path.write_bytes(b"garbage"),
+    "no photo": lambda path, photos: zip_of(path, {"notes.txt": b"words"}),
+}  # fmt: skip
 
 
 def _flip(content: bytes, at: int) -> bytes:
@@ -187,6 +224,49 @@ def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS)
             )
 
 
+def failed_downloads() -> Iterator[tuple[str, str, str]]:
+    """(what the server does, outcome, outcome with a second mirror that works) for each of DOWNLOADS."""
+    content = bytes(range(256)) * 2**13  # 2 MB
+    with serve() as server, drive_at(server):
+        server.files = dict.fromkeys(("photos.zip", "page", "stalls", "breaks"), content)
+        server.cut = 2**20
+        for what, way in DOWNLOADS.items():
+            mirror = way if way.startswith("gdrive:") else server.address(way, "photos.zip")
+            mirrors = ((mirror,), (mirror, server.address("good", "photos.zip")))
+            alone, helped = (_download_outcome(choice, content) for choice in mirrors)
+            yield what, alone, helped
+
+
+def _download_outcome(mirrors: tuple[str, ...], content: bytes) -> str:
+    """What `fetch` gives, or says of the first mirror, and how much it keeps to go on from."""
+    file = RemoteFile("photos.zip", mirrors, len(content), f"md5:{hashlib.md5(content).hexdigest()}")
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        try:
+            path = fetch(file, Path(folder), timeout=1.0)
+        except SRGANError as error:
+            (said,) = re.findall(r"(?m)^  \S+: (.*)$", str(error))
+            kept = sum(left.stat().st_size for left in Path(folder).iterdir())
+            assert not (Path(folder) / file.name).exists()
+            return f"stopped in words: {said.split('. ')[0].rstrip('.')}; {kept:,} bytes kept"
+        assert path.read_bytes() == content
+        return "the file"
+
+
+def bad_archives() -> Iterator[tuple[str, str]]:
+    """(what is in it, outcome) for each of ARCHIVES."""
+    for what, make in ARCHIVES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            archive, target = Path(folder) / "archive", Path(folder) / "photos"
+            make(archive, {"photo.jpg": b"photo"})
+            try:
+                unpack(archive, target, lambda name: name if name.endswith(".jpg") else None)
+                outcome = f"unpacked: {', '.join(sorted(path.name for path in target.iterdir()))}"
+            except SRGANError as error:
+                assert [path.name for path in Path(folder).iterdir()] == ["archive"]
+                outcome = f"refused, nothing written: {str(error).split('unpacked: ')[1].split('. ')[0]}"
+            yield what, outcome.replace(folder, "FOLDER")
+
+
 def main() -> None:
     from srgan.config import preset
 
@@ -206,6 +286,12 @@ def main() -> None:
         print("\nEach call of a save failing in turn:\n\n| operation | error | outcome |\n|---|---|---|")
         for row in failed_saves(config, paths):
             print(f"| {' | '.join(row)} |", flush=True)
+    print("\nA download of 2,097,152 bytes:\n\n| the server | outcome | with a second mirror |\n|---|---|---|")
+    for row in failed_downloads():
+        print(f"| {' | '.join(row)} |", flush=True)
+    print("\nAn archive with a photo and something else:\n\n| in it | outcome |\n|---|---|")
+    for row in bad_archives():
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Damaged files and failing writes, a part of what `python -m tests.faults` tries."""
 
 import errno
+import re
 
 import pytest
 
@@ -57,3 +58,18 @@ def test_weights_written_again_are_those_of_the_checkpoint(run):
     faults.training.fit(config, paths, "srgan", faults.Silent())
     after = weights.card(paths.weights("srgan"))
     assert (after["step"], after["metrics"]) == (saved["step"], saved["metrics"])
+
+
+def test_whatever_a_server_does_the_file_comes_from_the_next_or_words_tell():
+    rows = {what: outcomes for what, *outcomes in faults.failed_downloads()}
+    assert rows.keys() == faults.DOWNLOADS.keys()
+    for what, (alone, helped) in rows.items():
+        assert helped == "the file", what
+        assert (alone == "the file") == (what in ("breaks off, knows ranges", "Drive: breaks off")), what
+        assert re.fullmatch(r"the file|stopped in words: .+; [\d,]+ bytes kept", alone)
+
+
+def test_no_archive_gets_anything_out_of_its_folder():
+    rows = dict(faults.bad_archives())
+    assert rows.keys() == faults.ARCHIVES.keys()
+    assert all(outcome.startswith("refused, nothing written: ") for outcome in rows.values()), rows

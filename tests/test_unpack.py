@@ -1,44 +1,17 @@
 """Archives that cannot be trusted: what is wanted comes out whole, or nothing at all, and never anything beside the folder."""
 
-import io
 import os
 import stat
 import tarfile
-import zipfile
 
 import pytest
 
 from srgan import download
 from srgan.errors import SRGANError
 from srgan.unpack import unpack
+from tests.archives import tar_of, zip_of
 
 PHOTOS = {"set/a.jpg": b"first" * 1000, "set/b.jpg": b"second" * 1000}
-
-
-def zip_of(path, members, extra=()):
-    """A zip file; `extra`: (name, mode, content) for links and worse."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-        for name, mode, content in extra:
-            info = zipfile.ZipInfo(name)
-            info.create_system, info.external_attr = 3, mode << 16
-            archive.writestr(info, content)
-    return path
-
-
-def tar_of(path, members, extra=(), mode="w"):
-    """A tar file; `extra`: (name, type, target) for links and worse."""
-    with tarfile.open(path, mode) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-        for name, kind, target in extra:
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, target
-            archive.addfile(info)
-    return path
 
 
 def basename(member: str) -> str | None:

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from unittest import mock
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan import models, precision, tiles, upscale, weights
+from srgan import halves, models, precision, tiles, upscale, weights
 from srgan.config import Config
 from srgan.folding import folded
 from srgan.paths import PROJECT
@@ -123,7 +125,7 @@ def test_a_folded_network_computes_what_the_network_does_at_rest(kind):
 def test_a_network_sees_as_far_as_its_radius_and_not_a_pixel_further(kind):
     """By the gradient of one output pixel to all inputs."""
     config, network = trained_like(kind, norm=False)
-    reach = tiles.radius(network)
+    reach = sum(tiles.radius(layers) for layers in halves.split(network))
     side = 2 * reach + 9
     lr = tf.Variable(RNG.random((1, side, side, 3), np.float32))
     middle = side // 2
@@ -138,31 +140,101 @@ def test_a_network_sees_as_far_as_its_radius_and_not_a_pixel_further(kind):
         assert rows.min() <= middle - reach + 1  # nor much less: the overlap is not wasted
 
 
-@pytest.mark.parametrize("length, side, overlap", [(10, 16, 3), (16, 16, 3), (17, 16, 3), (100, 16, 3), (57, 20, 9), (33, 32, 0)])
-def test_spans_keep_every_pixel_once_and_see_far_enough(length, side, overlap):
+@pytest.mark.parametrize("kind", KINDS)
+def test_body_and_tail_are_the_network_and_leave_it_as_it_was(kind, tmp_path):
+    _, network = trained_like(kind)
+    layers = [layer.name for layer in network.layers]
+    lr = tf.constant(RNG.random((2, 6, 7, 3), np.float32))
+    features = halves.body(network)(lr, training=False)
+    assert features.shape == (2, 6, 7, 8)
+    np.testing.assert_array_equal(halves.tail(network)(features, lr), network(lr, training=False))
+    body, tail = halves.split(network)
+    assert sorted(layer.name for layer in body + tail if layer.weights) == sorted(x.name for x in network.layers if x.weights)
+    network.save(tmp_path / "a.keras")
+    assert [layer.name for layer in keras.saving.load_model(tmp_path / "a.keras").layers] == layers
+
+
+LENGTHS = [(10, 1, 3), (17, 2, 3), (100, 9, 3), (57, 5, 9), (33, 2, 0), (33, 33, 0), (25, 1, 40), (20, 14, 3)]
+
+
+@pytest.mark.parametrize("length, count, overlap", LENGTHS)
+def test_spans_keep_every_pixel_once_and_see_far_enough(length, count, overlap):
     kept = []
-    for span in tiles.spans(length, side, overlap):
+    spans = tiles.spans(length, count, overlap)
+    for span in spans:
         assert 0 <= span.begin <= span.first < span.last <= span.end <= length
-        assert span.end - span.begin == min(side, length)
+        assert span.end - span.begin == spans[0].end
         assert span.first - span.begin >= overlap or span.begin == 0 == span.first
         assert span.end - span.last >= overlap or span.end == length == span.last
         kept += range(span.first, span.last)
-    assert kept == list(range(length))
+    assert kept == list(range(length)) and len(spans) == count
+    assert sum(span.end - span.begin for span in spans) < length + 2 * overlap * (count - 1) + count  # and no further
+
+
+@pytest.mark.parametrize("tallest", [1000, 15])
+@pytest.mark.parametrize("height, width, pixels, overlap", [(30, 40, 400, 3), (9, 90, 200, 2), (900, 1, 150, 3), (5, 6, 1000, 3)])
+def test_the_grid_is_of_all_that_fit_the_one_that_computes_least(height, width, pixels, overlap, tallest):
+    computed = []
+    for rows in range(1, height):
+        for columns in range(1, width + 1):
+            tall = math.ceil((height - 2 * overlap) / rows) + 2 * overlap if rows > 1 else height
+            wide = math.ceil((width - 2 * overlap) / columns) + 2 * overlap if columns > 1 else width
+            if tall <= min(tallest, height) and wide <= width and tall * wide <= pixels:
+                computed.append(rows * columns * tall * wide)
+    rows, columns = tiles.grid(height, width, pixels, overlap, tallest)
+    assert sum((r.end - r.begin) * (c.end - c.begin) for r in rows for c in columns) == min(computed)
+    assert rows[0].end * columns[0].end <= pixels and rows[0].end <= tallest
+
+
+def test_a_tile_is_never_mostly_overlap_however_little_memory_there_is():
+    rows, columns = tiles.grid(500, 300, 1, 10, 1)
+    assert rows[0].end <= 40 and rows[0].end * columns[0].end <= 1600
+    assert sum(row.end - row.begin for row in rows) < 2.1 * 500
+
+
+@pytest.fixture
+def in_tiles(monkeypatch):
+    """Every image goes through in the smallest tiles."""
+    monkeypatch.setattr(tiles, "SMALLEST", 0)
+    monkeypatch.setattr(tiles, "spare", lambda: 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("height, width", [(61, 83), (1, 70), (70, 1), (40, 40), (41, 40), (5, 3)])
-def test_tiles_give_the_whole_image(kind, height, width):
-    _, network = trained_like(kind, norm=False)
+@pytest.mark.parametrize("height, width", [(61, 83), (1, 130), (130, 1), (49, 3), (1, 1)])
+def test_tiles_give_the_whole_image(kind, height, width, in_tiles):
+    _, network = trained_like(kind)
     lr = RNG.integers(0, 256, (height, width, 3), np.uint8)
-    whole = upscale.network(network, tile=1000)(lr)
-    tiled = upscale.network(network, tile=40)
-    bands = list(tiled.bands(lr))
+    upscaler = upscale.network(network)
+    whole = upscaler.batch(lr[None])[0]
+    bands = list(upscaler.bands(lr))
+    overlap = sum(tiles.radius(layers) for layers in halves.split(network))
+    assert len(bands) == 1 if height <= 2 * overlap else len(bands) >= height // (2 * overlap)
     assert all(band.shape[1:] == (4 * width, 3) for band in bands)
-    assert len(bands) == (1 if height <= 40 else len(list(tiles.spans(height, 40, tiles.radius(network)))))
     difference = np.abs(np.concatenate(bands).astype(int) - whole)
     assert difference.max() <= 1 and np.mean(difference > 0) < 1e-3
+    np.testing.assert_array_equal(upscaler(lr), np.concatenate(bands))
     assert min(height, width) < 40 or whole.std() > 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tiles_of_any_size_give_the_whole_image(kind, monkeypatch):
+    monkeypatch.setattr(tiles, "SMALLEST", 0)
+    _, network = trained_like(kind, norm=False)
+    lr = RNG.integers(0, 256, (97, 90, 3), np.uint8)
+    whole = upscale.network(network).batch(lr[None])[0].astype(int)
+    for memory in (10**6, 4 * 10**6):
+        assert np.abs(upscale.network(network, memory)(lr) - whole).max() <= 1
+
+
+def test_what_fits_goes_through_in_one_piece_and_small_images_always(generator, monkeypatch):
+    upscaler = upscale.network(generator)
+    monkeypatch.setattr(upscaler, "_tile", mock.Mock(side_effect=AssertionError("tiles")))
+    lr = np.zeros((200, 200, 3), np.uint8)
+    assert upscaler(lr).shape == (800, 800, 3)
+    monkeypatch.setattr(tiles, "spare", lambda: 10**6)
+    assert upscaler(lr[:128, :128]).shape == (512, 512, 3)
+    with pytest.raises(AssertionError, match="tiles"):
+        upscaler(lr)
 
 
 def test_a_batch_is_its_images(generator):
@@ -216,6 +288,21 @@ def test_weights_are_loaded_for_speed(tmp_path, monkeypatch):
     assert np.abs(loaded(lr).astype(int) - upscale.network(network)(lr)).max() <= 1
 
 
+@pytest.mark.parametrize("slope", [0.9, 1.0, 1.1])
+def test_slopes_above_one_are_computed_as_such(slope):
+    config, network = trained_like("pixel_shuffle")
+    for name in ("head_prelu", "up2_prelu"):
+        alpha = network.get_layer(name).alpha
+        alpha.assign(tf.where(tf.range(8) == 3, slope, -0.1) * tf.ones_like(alpha))
+    plain = folded(network, config)
+    assert plain.get_layer("head_prelu").gentle == plain.get_layer("up2_prelu").gentle == (slope <= 1)
+    assert plain.get_layer("block1_prelu").gentle and not network.get_layer("block1_prelu").gentle
+    lr = RNG.random((2, 6, 7, 3), np.float32)
+    np.testing.assert_allclose(plain(lr), network(lr, training=False), atol=2e-5)
+
+
+# Memory, each time in a process of its own ----------------------------------------------------------------------------
+
 STREAM = """
 import resource, sys
 from pathlib import Path
@@ -223,27 +310,37 @@ from srgan import quiet
 quiet.load_tensorflow()
 import numpy as np
 from srgan import models, png, upscale
-from srgan.config import preset
-height, width, budget = (int(argument) for argument in sys.argv[1:4])
-network = upscale.network(models.generator(preset("quick")), tile=0 if budget == 0 else budget)
-network.batch(np.zeros((1, 8, 8, 3), np.uint8))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from srgan.config import Config
+
+kind, height, width, memory, path = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
+kinds = {"espcn": dict(blocks=2, upsampling="espcn", global_skip=True, head_kernel=3, output_kernel=3)}
+config = Config(filters=32, **kinds.get(kind, dict(blocks=1, upsampling=kind)))
+network = upscale.network(models.generator(config), memory)
+small = np.zeros((1, 24, 24, 3), np.uint8)
+network._halves[1].run(network._halves[0].run(small), small)
 lr = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-png.write(Path(sys.argv[4]), 4 * width, 4 * height, network.bands(lr))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+png.write(Path(path), 4 * width, 4 * height, network.bands(lr))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
 
-def test_memory_is_bounded_by_the_tile_and_not_by_the_image(tmp_path):
-    """Four times the image, in a process of its own each: the same peak, but for the input and the width of a band."""
-    grown = {}
-    for height, width in ((400, 400), (1600, 400)):
-        path = tmp_path / f"{height}.png"
-        done = subprocess.run(
-            [sys.executable, "-c", STREAM, str(height), str(width), "128", str(path)], cwd=PROJECT, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        grown[height] = int(done.stdout)
-        with Image.open(path) as image:
-            assert image.size == (4 * width, 4 * height)
-    assert grown[1600] < grown[400] + 60  # MB; SR as a whole has 31 MB in the one case and 123 in the other
+def streamed(kind: str, height: int, width: int, memory: int, path) -> int:
+    """How many bytes a process grows while it upscales an image into a PNG."""
+    command = [sys.executable, "-c", STREAM, kind, *map(str, (height, width, memory)), str(path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with Image.open(path) as image:
+        assert image.size == (4 * width, 4 * height)
+    return int(done.stdout)
+
+
+PACKING = 40 * 2**20  # what is under way in the PNG's threads
+
+
+@pytest.mark.parametrize("kind, height, width", [("espcn", 600, 900), ("pixel_shuffle", 200, 300), ("nearest", 120, 160)])
+def test_the_memory_that_was_promised_is_not_exceeded(kind, height, width, tmp_path):
+    """Without tiles these would take some ten times as much."""
+    memory = 64 * 2**20
+    grown = streamed(kind, height, width, memory, tmp_path / "a.png")
+    assert grown < memory + PACKING
