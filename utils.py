@@ -22,13 +22,13 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its noti
 import keras
 import numpy as np
 import tensorflow as tf
-from IPython.display import Code, Image, Markdown, display
+from IPython.display import HTML, Code, Image, Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import history, machine, mirror, precision, sources, training
+from srgan import history, images, machine, mirror, precision, sources, training, upscale, upscaling, viewing, weights
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
@@ -68,6 +68,23 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     print(f"Run {config.name} on {config.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
     print(training.standing(config, paths))
     return config, paths
+
+
+def start_upscaling(model: str, workdir: str = "", use_drive: bool = False) -> tuple[upscale.Network, Path]:
+    """An upscaler by the weights that `model` names, and the folder for results; prints what was found.
+
+    `model`: "srgan", "srresnet" or "fast", which come with the project, or a path, a relative one counted from the
+    working directory. Raises SRGANError if there are no such weights, they are damaged, or nothing can be written.
+    """
+    drive = _mount_drive() if in_colab() and use_drive else None
+    paths = open_workdir(drive or workdir or _local_folder(), "upscaled")
+    file = weights.find(model) if model in weights.SHIPPED else paths.workdir / weights.find(model)
+    card = weights.card(file)
+    print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, computing on {machine.describe()}")
+    scores = ", ".join(f"{name} {score['psnr_y']:.2f} dB" for name, score in card.get("scores", {}).items())
+    print(f"{file.name}: {card['step']:,} steps of training" + (f"; PSNR-Y on {scores}" if scores else ""))
+    print(f"Results go to {paths.output}")
+    return upscale.load(file), paths.output
 
 
 def keep(paths: Paths) -> None:
@@ -124,6 +141,29 @@ def show_table(rows: list[dict]) -> None:
 
 def show_markdown(text: str) -> None:
     display(Markdown(text))
+
+
+def show_html(page: str) -> None:
+    display(HTML(page))
+
+
+def upload_photos(upscaler: upscale.Network, folder: Path) -> None:
+    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and offered for download."""
+
+    def use(name: str, content: bytes) -> None:
+        source = folder / "uploaded" / Path(name).name
+        try:
+            source.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(source, lambda temporary: temporary.write_bytes(content))
+            target = upscaling.upscale_file(source, folder / f"{source.stem}_x4.png", upscaler, force=True)
+            before, after = upscale.bicubic(images.read_image(source)), images.read_image(target)
+        except SRGANError as error:
+            print(error)
+            return
+        show_html(viewing.slider(before, after, ("bicubic", "upscaled")))
+        show_html(viewing.download_link(target))
+
+    display(viewing.upload("image/*", use))
 
 
 def _inline(picture) -> Image:

@@ -72,6 +72,12 @@ def _readme_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
 
 
+def _ship_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="srgan, srresnet or fast")
+    command.add_argument("weights", type=Path, metavar="FILE", help="a run's .weights.h5, its card beside it")
+    command.add_argument("--photos", required=True, metavar="TEXT", help="the photos that they learned from, and their licence")
+
+
 def _bench_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint")
     command.add_argument("--json", type=Path, metavar="FILE", help="write all that was measured")
@@ -225,6 +231,13 @@ def readme(options: argparse.Namespace) -> None:
     print("\n".join(f"wrote {path}" for path in face.update(options.results)))
 
 
+def ship(options: argparse.Namespace) -> None:
+    from srgan import evaluation, shipping
+
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
+    print(f"wrote {shipping.ship(options.name, options.weights, options.photos, folders)}\n{shipping.table()}")
+
+
 def bench(options: argparse.Namespace) -> None:
     from srgan import bench as benching
     from srgan.bench import table
@@ -249,6 +262,11 @@ COMMANDS = {
     "study": (study, _study_arguments, "train one network on varied photos and on faces, and compare (notebook 07)"),
     "stamp": (stamp, _no_arguments, "write the repository's address (pyproject.toml) into notebooks and README"),
     "readme": (readme, _readme_arguments, "write results and picture of a run into README"),
+    "ship": (
+        ship,
+        _ship_arguments,
+        "bring trained weights to model/, measured on the benchmarks, as those that come with the project",
+    ),
     "bench": (bench, _bench_arguments, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch"),
 }
 

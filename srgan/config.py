@@ -76,6 +76,7 @@ class Config:
     label_noise_on: Literal["all", "fake"] = "all"  # ... or around that of SR alone
 
     # Optimisation
+    initial: str = ""  # weights that the run's first stage begins from: a file's path, or the name of shipped ones; empty: noise
     pretrain_steps: int = 1_000_000  # horizon of stage srresnet
     discriminator_steps: int = 0  # horizon of stage discriminator: D learns alone before the GAN, G stands still
     gan_steps: int = 200_000  # horizon of stage srgan
@@ -167,6 +168,10 @@ class Config:
                 raise SRGANError(f"There is no setting named {name}. The settings are: {', '.join(sorted(known))}.")
         return dataclasses.replace(self, **changes)
 
+    def differing(self) -> dict:
+        """The settings that are not the default."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
+
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
 
@@ -219,32 +224,56 @@ _UPSAMPLER = dict(
     sample_every=62,
 )
 
+# All convolutions at LR size, no batch norm, and only the difference to bicubic to learn.
+_LEAN = dict(
+    head_kernel=3,
+    output_kernel=3,
+    generator_norm=False,
+    upsampling="espcn",
+    global_skip=True,
+    pixel_loss="mae",
+    pretrain_schedule="cosine",
+)
+
+_SHIPPED = _LEAN | dict(
+    dataset="folder:data/photos",
+    test_fraction=0.03,
+    pretrain_learning_rate=1e-3,
+    gan_schedule="cosine",
+    warmup_steps=200,
+    sample_every=1000,
+)
+
 _PRESETS = {
     # A few CPU minutes on the sample photos: a small network that works at LR size throughout, and pixel losses only,
     # so that nothing is downloaded.
-    "quick": dict(
+    "quick": _LEAN
+    | dict(
         blocks=4,
         filters=32,
-        head_kernel=3,
-        output_kernel=3,
-        generator_norm=False,
-        upsampling="espcn",
-        global_skip=True,
         discriminator_filters=16,
         discriminator_dense=128,
-        pixel_loss="mae",
         content="pixels",
         pretrain_steps=3000,
         gan_steps=300,
         pretrain_learning_rate=2e-3,
         gan_learning_rate=1e-4,
-        pretrain_schedule="cosine",
         gan_schedule="constant",
         warmup_steps=50,
         log_every=10,
         sample_every=500,
         save_minutes=1.0,
     ),
+    # The weights that come with the project (model/): the paper's size of network with what makes a short training go far.
+    "shipped": _SHIPPED
+    | dict(
+        pretrain_steps=16_000,
+        gan_steps=2000,
+        content="vgg19/block2_conv2",
+        adversarial_weight=5e-3,
+    ),
+    # The small one of them, for CPUs and video: a twelfth of the work.
+    "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
     "paper": dict(dataset="folder:data/photos"),
     # UpSampler (2019): one network, trained on varied photos and again on faces. No pre-training.

@@ -54,7 +54,7 @@ def _write_between(path: Path, command: str, section: str) -> None:
     if begin not in text or END not in text:
         raise SRGANError(f"{path} has no lines {begin} and {END} to write the results between.")
     before, rest = text.split(begin)
-    text = before + begin + "\n" + section + "\n" + END + rest.split(END)[1]
+    text = before + begin + "\n" + section + "\n" + END + rest.split(END, 1)[1]
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 

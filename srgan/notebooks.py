@@ -20,8 +20,8 @@ from srgan.paths import PROJECT, write_atomically
 
 FOLDER = PROJECT / "notebooks"
 SERIES = ("01_preprocess", "02_pretrain_srresnet", "03_train_srgan", "04_continue_training", "05_evaluate")
-STUDY = "07_study"
-ALL = (*SERIES, STUDY)
+UPSCALE, STUDY = "06_upscale", "07_study"
+ALL = (*SERIES, UPSCALE, STUDY)
 
 
 def execute(name: str, parameters: dict, executed: Path) -> None:

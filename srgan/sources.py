@@ -117,6 +117,11 @@ def absolute(dataset: str, base: Path) -> str:
     return f"folder:{(base / Path(dataset.removeprefix('folder:')).expanduser()).resolve()}"
 
 
+def sample_photo() -> Path:
+    """A photo to upscale that no weights of this project learned from: it is among the held-out samples."""
+    return next(photo.path for photo in _samples() if photo.split == "test")
+
+
 def _samples() -> list[Photo]:
     skimage, mpl = _package_folder("skimage") / "data", _package_folder("matplotlib") / "mpl-data" / "sample_data"
     found = [Photo(name, skimage / name, "train") for name in _SKIMAGE_TRAIN]

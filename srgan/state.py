@@ -18,6 +18,7 @@ class State:
         self.stage, self.step = stage, 0
         self.seconds = 0.0  # of training so far
         self.history = ""  # the text of the loss history
+        self.before: list[dict] = []  # the trainings that the generator's first weights came from, oldest first
         self.window: list[dict] = []  # the losses since its last row: of each call, a number for each step
         with replicas.strategy().scope(), precision.policy(precision.resolve(config.precision)):
             self.generator = models.generator(config)
@@ -49,6 +50,7 @@ class State:
             variable.assign(array)
         self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
         self.history, self.window = checkpoint.about["history"], checkpoint.about["window"]
+        self.before = checkpoint.about.get("before", [])  # older checkpoints do not say
 
 
 class LossScale(keras.optimizers.LossScaleOptimizer):

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -33,7 +34,7 @@ COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for 
 SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a step at least): a request to stop waits
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic;
 # and which photos, as the prepared set's key tells that.
-FREE_TO_CHANGE = {"run", "preset", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
+FREE_TO_CHANGE = {"run", "preset", "initial", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
                   "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
                   "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
 
@@ -43,8 +44,9 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
 
     Writes checkpoints and weights under model/, the loss history under loss/, sample strips under output/; of several
     workers the first does. Ctrl-C, the notebook's stop button and SIGTERM end it after the current steps, with
-    everything saved, in a KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if the
-    checkpoint is of other settings, if a loss is not finite, if a file cannot be written, or if another worker dies.
+    everything saved, in a KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if `initial`
+    names none that fit, if the checkpoint is of other settings, if a loss is not finite, if a file cannot be written,
+    or if another worker dies.
     """
     if stage not in STAGES:
         raise SRGANError(f'There is no stage "{stage}"; the stages are {", ".join(STAGES)}.')
@@ -239,9 +241,14 @@ def mean_losses(state: State) -> dict[str, float]:
 
 
 def _begin_from_earlier_stages(config: Config, paths: Paths, state: State) -> None:
-    """Give the generator the weights of stage srresnet, and D those of stage discriminator, where the run has them."""
+    """Give the generator the weights of stage srresnet, and D those of stage discriminator, where the run has them.
+
+    The first stage begins from the weights that `initial` names.
+    """
     if state.stage != "srresnet" and "srresnet" in config.stages:
-        _begin_from_srresnet(paths, state)
+        _begin_from_weights(config, _srresnet_weights(paths), state)
+    elif config.initial:
+        _begin_from_weights(config, weights.find(config.initial), state)
     if state.stage == "srgan" and "discriminator" in config.stages:
         _begin_from_discriminator(config, paths, state)
 
@@ -257,15 +264,19 @@ def _begin_from_discriminator(config: Config, paths: Paths, state: State) -> Non
         variable.assign(checkpoint.arrays[f"discriminator/{variable.path}"])
 
 
-def _begin_from_srresnet(paths: Paths, state: State) -> None:
+def _srresnet_weights(paths: Paths) -> Path:
     path = paths.weights("srresnet")
     if not path.is_file():
         raise SRGANError(
             f"{path.parent} has no SRResNet weights yet, and the GAN starts from them: "
             "run notebook 02 first (python -m srgan pretrain in the shell)."
         )
-    weights.card(path)
-    state.generator.load_weights(path)
+    return path
+
+
+def _begin_from_weights(config: Config, path: Path, state: State) -> None:
+    card = weights.give(path, state.generator, config)
+    state.before = [*card["before"], {key: card[key] for key in ("stage", "step", "seconds", "settings", "commit", "machine")}]
 
 
 def _refuse_other_settings(config: Config, checkpoint: checkpoints.Checkpoint, dataset: data.Dataset) -> None:

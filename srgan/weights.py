@@ -11,8 +11,9 @@ import keras
 from srgan import models, precision
 from srgan.config import Config
 from srgan.errors import SRGANError
-from srgan.paths import write_atomically, write_json
+from srgan.paths import PROJECT, write_atomically, write_json
 
+SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the project, best first
 NETWORK_FIELDS = ("blocks", "filters", "head_kernel", "output_kernel", "generator_norm", "generator_momentum", "upsampling",
                   "upsampling_activation", "output_activation", "global_skip", "lr_range", "hr_range")  # fmt: skip
 
@@ -48,6 +49,28 @@ def card(path: Path) -> dict:
         raise SRGANError(f"There are no weights at {path}: {error.filename} is missing.") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SRGANError(f"{card_path(path)} is not a card of weights ({error}).") from error
+
+
+def find(name: str) -> Path:
+    """The weights named: those that come with the project (SHIPPED), or the file at that path."""
+    return PROJECT / "model" / f"{name}.weights.h5" if name in SHIPPED else Path(name).expanduser()
+
+
+def give(path: Path, generator: keras.Model, config: Config) -> dict:
+    """Give `generator`, of the settings `config`, the weights at `path`; returns their card.
+
+    Raises SRGANError if they are missing, damaged or of another network.
+    """
+    content = card(path)
+    differing = [
+        f"{name} (there {content['network'].get(name)}, here {getattr(config, name)})"
+        for name in NETWORK_FIELDS
+        if content["network"].get(name) != getattr(config, name)
+    ]
+    if differing:
+        raise SRGANError(f"The weights at {path} are of another network: {', '.join(differing)}. Give this run the same settings.")
+    generator.load_weights(path)
+    return content
 
 
 def load(path: Path) -> keras.Model:

@@ -84,7 +84,7 @@ def test_blog25_works_in_zero_to_one_inside_and_the_world_sees_minus_one_to_one(
     np.testing.assert_allclose(seen(hr), (hr + 1) / 2, atol=1e-6)
 
 
-LABELS = dict.fromkeys(("quick", "paper", "vgg16tv", "blog25"), (1.0, 0.0, 1.0)) | {
+LABELS = dict.fromkeys(("quick", "shipped", "fast", "paper", "vgg16tv", "blog25"), (1.0, 0.0, 1.0)) | {
     "coco44": (0.9, 0.1, 0.9), "celeba44": (0.9, 0.1, 0.9), "coco64": (1.0, 0.1, 1.0)}  # fmt: skip
 
 
@@ -164,4 +164,4 @@ def test_each_preset_takes_its_steps_on_sample_photos(name, tmp_path, capsys):
         assert [row["step"] for row in rows] == [1, 2]
         assert all(np.isfinite(value) for row in rows for value in row.values()), stage
     said = capsys.readouterr().out
-    assert ("RANDOM weights" in said) == (name != "quick")
+    assert ("RANDOM weights" in said) == (name not in ("quick", "fast"))

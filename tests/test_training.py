@@ -478,6 +478,41 @@ def test_the_gan_begins_from_the_weights_of_srresnet(tiny, pretrained):
         np.testing.assert_array_equal(variable.numpy(), saved[f"generator/{variable.path}"], err_msg=variable.path)
 
 
+def test_the_first_stage_begins_from_the_weights_named_and_remembers_where_they_came_from(tiny, pretrained):
+    own = tiny.replace(run="own", initial=str(pretrained.weights("srresnet")), pretrain_learning_rate=0.0, pretrain_steps=2)
+    paths = Paths(pretrained.workdir, "own")
+    state = training.fit(own, paths, "srresnet", silent())
+    for ours, theirs in zip(state.generator.weights, weights.load(pretrained.weights("srresnet")).weights, strict=True):
+        if "norm" not in ours.path:  # whose statistics move without a learning rate
+            np.testing.assert_array_equal(ours, theirs)
+    first = weights.card(pretrained.weights("srresnet"))
+    assert first["before"] == [] and first["settings"]["blocks"] == 1
+    (before,) = weights.card(paths.weights("srresnet"))["before"]
+    assert before == {key: first[key] for key in ("stage", "step", "seconds", "settings", "commit", "machine")}
+    training.fit(own.replace(gan_steps=1), paths, "srgan", silent())
+    card = weights.card(paths.weights("srgan"))
+    assert [each["step"] for each in card["before"]] == [4, 2]
+    training.fit(own.replace(gan_steps=2), paths, "srgan", silent())  # the checkpoint remembers too
+    assert weights.card(paths.weights("srgan"))["before"] == card["before"]
+
+
+def test_a_gan_without_a_stage_before_it_begins_from_the_weights_named(tiny, pretrained):
+    config = tiny.replace(
+        run="own", initial=str(pretrained.weights("srresnet")), pretrain_steps=0, gan_steps=1, gan_learning_rate=0.0
+    )
+    state = training.fit(config, Paths(pretrained.workdir, "own"), "srgan", silent())
+    kernel = weights.load(pretrained.weights("srresnet")).get_layer("output_conv").kernel
+    np.testing.assert_array_equal(state.generator.get_layer("output_conv").kernel, kernel)
+
+
+def test_weights_of_another_network_are_no_beginning(tiny, pretrained):
+    config = tiny.replace(run="own", initial=str(pretrained.weights("srresnet")), filters=4)
+    with pytest.raises(SRGANError, match=r"of another network: filters \(there 8, here 4\)"):
+        training.fit(config, Paths(pretrained.workdir, "own"), "srresnet", silent())
+    with pytest.raises(SRGANError, match="There are no weights at /nowhere"):
+        training.fit(config.replace(initial="/nowhere"), Paths(pretrained.workdir, "own"), "srresnet", silent())
+
+
 def test_the_history_begins_with_the_untrained_network_and_its_rows_are_means(tiny, pretrained_once, paths):
     training.fit(tiny.replace(log_every=1), paths, "srresnet", silent())
     rows = history.read(paths.history("srresnet"))
