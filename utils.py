@@ -148,7 +148,7 @@ def show_html(page: str) -> None:
 
 
 def upload_photos(upscaler: upscale.Network, folder: Path) -> None:
-    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and offered for download."""
+    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded."""
 
     def use(name: str, content: bytes) -> None:
         source = folder / "uploaded" / Path(name).name

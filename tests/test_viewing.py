@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import io
 import re
 
@@ -54,7 +55,7 @@ def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widge
     if ipywidgets.__version__.startswith("7."):
         button.value = {"a.png": {"metadata": {}, "content": b"1"}, "b.png": {"metadata": {}, "content": b"2"}}
     else:
-        file = {"type": "image/png", "size": 1, "last_modified": None}
+        file = {"type": "image/png", "size": 1, "last_modified": datetime.datetime(2026, 1, 1)}
         button.value = (file | {"name": "a.png", "content": b"1"}, file | {"name": "b.png", "content": memoryview(b"2")})
     assert got == [("a.png", b"1"), ("b.png", b"2")]
     assert viewing._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
