@@ -3,7 +3,12 @@ VENV ?= .venv
 CONSTRAINTS ?= /dev/null
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: run test pytest lint
+.PHONY: upscale run test pytest lint
+
+PHOTO ?= docs/photo.png
+
+upscale: $(VENV)/installed  ## enlarge PHOTO four times into output/
+	$(VENV)/bin/python -m srgan upscale $(PHOTO) -o output
 
 run: $(VENV)/installed  ## train and evaluate the preset "quick": notebooks 01 to 05 in order
 	$(VENV)/bin/python -m srgan run --preset quick

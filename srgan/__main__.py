@@ -232,10 +232,12 @@ def readme(options: argparse.Namespace) -> None:
 
 
 def ship(options: argparse.Namespace) -> None:
-    from srgan import evaluation, shipping
+    from srgan import evaluation, face, shipping
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
-    print(f"wrote {shipping.ship(options.name, options.weights, options.photos, folders)}\n{shipping.table()}")
+    path = shipping.ship(options.name, options.weights, options.photos, folders)
+    print("\n".join(f"wrote {path}" for path in (path, *face.update_weights())))
+    print(shipping.table())
 
 
 def bench(options: argparse.Namespace) -> None:

@@ -269,8 +269,9 @@ _PRESETS = {
     | dict(
         pretrain_steps=16_000,
         gan_steps=2000,
-        content="vgg19/block2_conv2",
-        adversarial_weight=5e-3,
+        content="vgg19/block2_conv2",  # texture rather than meaning, and its features exist on CPUs too
+        discriminator_filters=32,
+        discriminator_dense=256,
     ),
     # The small one of them, for CPUs and video: a twelfth of the work.
     "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),

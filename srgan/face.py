@@ -7,13 +7,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from srgan import evaluation, study
+from srgan import evaluation, images, shipping, study, upscale, weights
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, write_atomically
 from srgan.progress import clock
 
 BEGIN, END = "<!-- results: written by `python -m srgan {}` -->", "<!-- end of results -->"
 PICTURE = PROJECT / "docs" / "comparison.jpg"
+PHOTO = PROJECT / "docs" / "photo.png"  # what README upscales
+BEFORE_AND_AFTER = PROJECT / "docs" / "before_after.jpg"
 
 
 def update(results_path: Path) -> list[Path]:
@@ -46,6 +48,22 @@ def update_study(folder: Path) -> list[Path]:
     for name in ("frechet", "content", "strips_varied"):
         _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
     return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content", "strips_varied"))]
+
+
+def update_weights() -> list[Path]:
+    """Write what the weights in model/ score into README, and its photo before and after into docs/; returns the files written.
+
+    Raises SRGANError if there are none.
+    """
+    there = [name for name in weights.SHIPPED if weights.find(name).is_file()]
+    if not there:
+        raise SRGANError(f"There are no weights in {weights.find('srgan').parent}: python -m srgan ship brings them there.")
+    _write_between(PROJECT / "README.md", "ship", shipping.table())
+    lr = images.read_image(PHOTO)
+    best = there[0]
+    strip = images.strip({"bicubic": upscale.bicubic(lr), best: upscale.load(weights.find(best))(lr)})
+    write_atomically(BEFORE_AND_AFTER, lambda temporary: strip.save(temporary, format="JPEG", quality=92, subsampling=0))
+    return [PROJECT / "README.md", BEFORE_AND_AFTER]
 
 
 def _write_between(path: Path, command: str, section: str) -> None:

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from srgan import face, images
+from srgan import face, images, models, shipping, upscale, weights
+from srgan.config import Config
 from srgan.errors import SRGANError
 
 BEGIN = face.BEGIN.format("readme")
@@ -61,7 +62,29 @@ def test_a_readme_without_markers_is_refused_and_untouched(project):
     assert (project / "README.md").read_text() == "mine"
 
 
+def test_the_weights_that_come_with_the_project_are_told_with_a_photo_before_and_after(project, monkeypatch):
+    monkeypatch.setattr(weights, "PROJECT", project)
+    monkeypatch.setattr(face, "BEFORE_AND_AFTER", project / "docs" / "before_after.jpg")
+    with pytest.raises(SRGANError, match=r"There are no weights in .*: python -m srgan ship"):
+        face.update_weights()
+    config = Config(blocks=1, filters=4)
+    (project / "model").mkdir()
+    scores = {name: {"psnr_y": 12.345} for name in shipping.BENCHMARKS}
+    weights.save(weights.find("fast"), models.generator(config), config, {"scores": scores, "step": 1200, "seconds": 5400})
+    (project / "README.md").write_text(f"{BEGIN}\nkept\n{face.END}\n{face.BEGIN.format('ship')}\nold\n{face.END}\nbelow\n")
+    face.update_weights()
+    text = (project / "README.md").read_text()
+    assert f"{BEGIN}\nkept\n{face.END}" in text and text.endswith(f"{face.END}\nbelow\n") and "old" not in text
+    assert "| 12.35 | 12.35 | 12.35 | 1,200 steps, 1.5 h |" in text or "| 12.34 | 12.34 | 12.34 | 1,200 steps, 1.5 h |" in text
+    height, width = (4 * side for side in images.read_image(face.PHOTO).shape[:2])
+    strip = images.read_image(project / "docs" / "before_after.jpg")
+    assert strip.shape[0] > height and strip.shape[1] > 2 * width
+    np.testing.assert_allclose(
+        strip[30:60, 20:50].mean((0, 1)), upscale.bicubic(images.read_image(face.PHOTO))[8:38, 14:44].mean((0, 1)), atol=4
+    )
+
+
 def test_the_committed_readme_has_the_markers_and_its_picture():
     text = (face.PROJECT / "README.md").read_text(encoding="utf-8")
-    assert text.count(BEGIN) == text.count(face.END) == 1
-    assert face.PICTURE.is_file()
+    assert text.count(BEGIN) == text.count(face.BEGIN.format("ship")) == 1 and text.count(face.END) == 2
+    assert face.PICTURE.is_file() and face.BEFORE_AND_AFTER.is_file() and face.PHOTO.is_file()
