@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.signal
 import skimage.color
 import skimage.data
 import skimage.metrics
@@ -80,6 +81,16 @@ def test_ssim_y_uniform_is_the_formula_with_a_flat_window_of_7():
 def test_psnr_rgb_is_scikit_images_on_all_channels_without_the_border():
     inner = [image[4:-4, 4:-4] for image in (PHOTO, BLURRED)]
     assert metrics.psnr_rgb(PHOTO, BLURRED) == pytest.approx(skimage.metrics.peak_signal_noise_ratio(*inner, data_range=255))
+
+
+def test_detail_is_the_spread_of_the_laplacian_against_hrs():
+    def spread(image):
+        y = scipy.signal.convolve2d(metrics.luma(image)[4:-4, 4:-4], [[0, 1, 0], [1, -4, 1], [0, 1, 0]], mode="valid")
+        return np.sqrt(np.mean((y - y.mean()) ** 2))
+
+    assert metrics.detail(PHOTO, BLURRED) == pytest.approx(spread(BLURRED) / spread(PHOTO)) and spread(BLURRED) < spread(PHOTO)
+    assert metrics.detail(PHOTO, PHOTO) == 1.0 and metrics.detail(BLURRED, PHOTO) > 1
+    assert metrics.detail(np.full_like(PHOTO, 7), PHOTO) == math.inf
 
 
 def test_psnr_rgb_of_a_difference_known_by_hand():
