@@ -62,11 +62,18 @@ class Source:
         with Source(self.path) as again:
             frame = next(again.items([]), None)
             if frame is None:
-                raise SRGANError(f"{self.path}: none of its frames can be read. It is damaged, or of a kind that is not known here.")
+                raise SRGANError(
+                    f"{self.path}: none of its frames can be read. It is damaged, or of a kind that is not known here."
+                )
             try:
-                return frames.look(frame, self.picture.sample_aspect_ratio)
+                look = frames.look(frame, self.picture.sample_aspect_ratio)
             except SRGANError as error:
                 raise SRGANError(f"{self.path}: {error}") from error
+            if again._deinterlacer is not None:
+                look = look._replace(
+                    remarks=(*look.remarks, "It is interlaced: each frame is made whole from its two fields first.")
+                )
+            return look
 
     def items(self, others: Iterable[Stream]) -> Iterator[av.VideoFrame | av.Packet]:
         """The frames of the picture and the packets of `others`, in the order of the file, as far as it can be read."""
@@ -89,7 +96,9 @@ class Source:
             times = "once" if len(self._damaged) == 1 else f"{len(self._damaged)} times"
             sentences.append(f"it is damaged at second {self._damaged[0]:.1f}, {times} in all. What could be read is kept.")
         if whole and (self._cut or self.reached < self.duration - SILENCE):
-            sentences.append(f"it breaks off at second {self.reached:.1f} of {max(self.duration, self.reached):.1f}. What is before is kept.")
+            sentences.append(
+                f"it breaks off at second {self.reached:.1f} of {max(self.duration, self.reached):.1f}. What is before is kept."
+            )
         return sentences
 
     def _packets(self, streams: list[Stream]) -> Iterator[av.Packet]:
@@ -153,7 +162,9 @@ def is_cover(stream: Stream) -> bool:
 
 
 def copy_of(stream: Stream, container: OutputContainer) -> Stream | None:
-    """A new stream in `container` for the packets of `stream`; None where it cannot hold them."""
+    """A new stream in `container` for the packets of `stream`; None where it cannot hold them, and for other pictures and data."""
+    if stream.type == "data" or (stream.type == "video" and not is_cover(stream)):
+        return None
     try:
         copy = container.add_stream_from_template(stream, opaque=True)
     except (ValueError, av.FFmpegError):  # by the container's table of codecs
@@ -167,7 +178,9 @@ def unheld(source: Source, format: str) -> list[Stream]:
     """Sound and subtitles that a file of this format cannot hold, or where few players find them."""
     with av.open(io.BytesIO(), "w", format=format) as container:
         streams = [stream for stream in source.others if stream.type in ("audio", "subtitle")]
-        return [s for s in streams if not copy_of(s, container) or (format == "mp4" and s.codec_context.name.startswith("pcm"))]
+        return [
+            s for s in streams if not copy_of(s, container) or (format == "mp4" and s.codec_context.name.startswith(("pcm", "mp2")))
+        ]
 
 
 def tags(metadata: dict[str, str]) -> dict[str, str]:
@@ -175,7 +188,17 @@ def tags(metadata: dict[str, str]) -> dict[str, str]:
     return {name: text for name, text in metadata.items() if not name.lower().startswith(OF_THE_FILE)}
 
 
-OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "bps", "number_of_", "_statistics")
+OF_THE_FILE = (
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "duration",
+    "rotate",
+    "bps",
+    "number_of_",
+    "_statistics",
+)
 
 
 def _open(path: Path) -> InputContainer:
