@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import tempfile
@@ -116,6 +117,27 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed; the reason is told above
             temporary.unlink()
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the unfinished files that processes which are no more left of `write_atomically(path, ...)`."""
+    for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+        pid = leftover.name.removeprefix(PARTIAL).split("-")[0]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            with contextlib.suppress(OSError):  # it may be gone by now, or be another person's
+                leftover.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # there no signal is harmless, and files that are open cannot be removed anyway
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another person's
+        return True
+    return pid != os.getpid()
 
 
 def write_json(path: Path, content: dict) -> None:
