@@ -68,6 +68,22 @@ def _study_arguments(command: argparse.ArgumentParser) -> None:
     _add_changes(command, "another value for any setting of both models; may be repeated")
 
 
+def _upscale_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a video, or a folder of them, subfolders included"
+    )
+    command.add_argument(
+        "-o", "--out", type=Path, metavar="OUT", help="a folder, or for one input a file (default: beside the input)"
+    )
+    command.add_argument("--model", default="", metavar="srgan|srresnet|fast|FILE",
+                         help="weights of the project, or a run's .weights.h5 (default: the best there are)")  # fmt: skip
+    command.add_argument("--force", action="store_true", help="overwrite what is there")
+    command.add_argument("--panels", metavar="lr,nearest,bicubic,sr,hr",
+                         help="write these side by side instead; with hr the input is HR, and made smaller first")  # fmt: skip
+    command.add_argument("--compare", nargs=2, metavar=("A", "B"), help="two models side by side instead of --model, in panels")
+    command.add_argument("--preview", action="store_true", help="of a video the first second only")
+
+
 def _readme_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
 
@@ -197,6 +213,31 @@ def evaluate(options: argparse.Namespace) -> None:
         print(path)
 
 
+def upscale(options: argparse.Namespace) -> None:
+    """Images, videos and folders of them, four times as wide and as high."""
+    from srgan import upscaling, video
+
+    models = {Path(name).name: upscaling.open_model(name) for name in options.compare or [options.model]}
+    panels = upscaling.panels_of(options.panels or "sr") if options.panels or options.compare else ()
+    upscaler = next(iter(models.values()))
+
+    def work(source: Path, target: Path) -> str:
+        if video.is_video(source):
+            done = video.upscale(source, target, upscaler, force=options.force, preview=options.preview)
+            return " ".join((f"{done.frames:,} frames", *done.remarks))
+        if panels:
+            upscaling.write_panels(source, target, panels, models, options.force)
+            return ", ".join(panels)
+        return upscaling.described(upscaling.upscale_file(source, target, upscaler, options.force))
+
+    found = upscaling.find(options.inputs)
+    ending = (lambda source: "_panels.png") if panels else upscaling.ending
+    targets = upscaling.targets(found, options.out, ending)
+    failed = upscaling.run([(source, target) for (source, _), target in zip(found, targets, strict=True)], work)
+    if failed:
+        raise SRGANError(f"{len(failed)} of {len(found)} failed:\n" + "\n".join(f"  {reason}" for reason in failed))
+
+
 def frechet(options: argparse.Namespace) -> None:
     from srgan import frechet
 
@@ -255,6 +296,7 @@ def bench(options: argparse.Namespace) -> None:
 
 COMMANDS = {
     "run": (run, _run_arguments, "run notebooks 01 to 05 in order, then print the table of results"),
+    "upscale": (upscale, _upscale_arguments, "upscale images, videos and folders of them (notebook 06)"),
     "fetch": (fetch, _fetch_arguments, "fetch public photos or benchmarks by name"),
     "prepare": (prepare, _run_arguments, "prepare the photos (notebook 01)"),
     "pretrain": (pretrain, _run_arguments, "train SRResNet, or go on with it (notebook 02)"),

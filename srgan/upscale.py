@@ -29,9 +29,6 @@ def bicubic(lr: np.ndarray) -> np.ndarray:
     return resize(lr, SCALE * lr.shape[0], SCALE * lr.shape[1], Image.Resampling.BICUBIC)
 
 
-PIXELS = tf.TensorSpec((None, None, None, 3), tf.uint8)
-
-
 class Half(NamedTuple):
     """One half of a generator: as a traced function, and its layers."""
 
@@ -43,20 +40,31 @@ class Network:
     """An upscaler by a generator, traced once for images of every size; large ones go through it in tiles.
 
     `memory`: about how many bytes an image may take beside itself and its SR; 0: what can be spared (`tiles.spare`). Tiles
-    overlap by all that the network can see, so the result is that of the whole image but for rounding.
+    overlap by all that the network can see, so the result is that of the whole image but for rounding. `pixels`: the type
+    of LR and SR, uint8 or uint16; images of the other type are taken as well.
     """
 
-    def __init__(self, generator: keras.Model, memory: int = 0):
-        self._generator, self._memory = generator, memory
-        self._whole = tf.function(lambda lr: _to_uint8(generator(_to_float(lr), training=False)), input_signature=[PIXELS])
+    def __init__(self, generator: keras.Model, memory: int = 0, pixels: tf.DType = tf.uint8):
+        self._generator, self._memory, self._pixels = generator, memory, pixels
+        whole = lambda lr: _to_pixels(generator(_to_float(lr), training=False), pixels)  # noqa: E731
+        self._whole = tf.function(whole, input_signature=[self._images])
+
+    @property
+    def _images(self) -> tf.TensorSpec:
+        return tf.TensorSpec((None, None, None, 3), self._pixels)
+
+    @functools.cached_property
+    def _deep(self) -> Network:
+        """The same for 16 bits a channel."""
+        return Network(self._generator, self._memory, tf.uint16)
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8."""
+        """(H, W, 3) uint8 or uint16 -> (4 H, 4 W, 3) of the same type."""
         bands = self.bands(lr)
         first = next(bands)
         if len(first) == SCALE * lr.shape[0]:
             return first
-        sr = np.empty((SCALE * lr.shape[0], *first.shape[1:]), np.uint8)
+        sr = np.empty((SCALE * lr.shape[0], *first.shape[1:]), first.dtype)
         done = 0
         for band in itertools.chain([first], bands):
             sr[done : done + len(band)] = band
@@ -68,7 +76,10 @@ class Network:
         return self._whole(tf.constant(lr)).numpy()
 
     def bands(self, lr: np.ndarray) -> Iterator[np.ndarray]:
-        """The rows of SR from top to bottom, in bands (h, 4 W, 3) uint8, so that SR as a whole need not be in memory."""
+        """The rows of SR from top to bottom, in bands (h, 4 W, 3), so that SR as a whole need not be in memory."""
+        if lr.dtype != self._pixels.as_numpy_dtype:
+            yield from self._deep.bands(lr)
+            return
         memory, pixels = self._memory or tiles.spare(), lr.shape[0] * lr.shape[1]
         if pixels <= tiles.SMALLEST or pixels * sum(map(tiles.bytes_per_pixel, halves.split(self._generator))) <= memory:
             yield self.batch(lr[None])[0]
@@ -100,8 +111,11 @@ class Network:
         body, tail = halves.body(self._generator), halves.tail(self._generator)
         features = tf.TensorSpec(body.output.shape, body.output.dtype)
         runs = (
-            tf.function(lambda lr: body(_to_float(lr), training=False), input_signature=[PIXELS]),
-            tf.function(lambda features, lr: _to_uint8(tail(features, _to_float(lr))), input_signature=[features, PIXELS]),
+            tf.function(lambda lr: body(_to_float(lr), training=False), input_signature=[self._images]),
+            tf.function(
+                lambda features, lr: _to_pixels(tail(features, _to_float(lr)), self._pixels),
+                input_signature=[features, self._images],
+            ),
         )
         return tuple(Half(run, layers) for run, layers in zip(runs, halves.split(self._generator), strict=True))
 
@@ -110,23 +124,25 @@ def _bands(grid: tiles.Grid, run: Callable[[tiles.Span, tiles.Span], np.ndarray]
     """Row by row of the grid, what `run` makes of its tiles, side by side."""
     rows, columns = grid
     for row in rows:
+        parts = (run(row, column) for column in columns)
+        first = next(parts)
         if len(columns) == 1:
-            yield run(row, columns[0])
+            yield first
             continue
-        band = np.empty((SCALE * (row.last - row.first), SCALE * columns[-1].last, 3), np.uint8)
-        for column in columns:
-            band[:, SCALE * column.first : SCALE * column.last] = run(row, column)
+        band = np.empty((SCALE * (row.last - row.first), SCALE * columns[-1].last, 3), first.dtype)
+        for column, part in zip(columns, itertools.chain([first], parts), strict=True):
+            band[:, SCALE * column.first : SCALE * column.last] = part
         yield band
 
 
 def _to_float(lr: tf.Tensor) -> tf.Tensor:
     """Pixels as the generator takes them, in [0, 1]."""
-    return tf.cast(lr, tf.float32) / 255.0
+    return tf.cast(lr, tf.float32) / lr.dtype.max
 
 
-def _to_uint8(sr: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] as pixels; what lies beyond is clipped."""
-    return tf.saturate_cast(tf.round((sr + 1.0) * 127.5), tf.uint8)
+def _to_pixels(sr: tf.Tensor, pixels: tf.DType) -> tf.Tensor:
+    """[-1, 1] as pixels of that type; what lies beyond is clipped."""
+    return tf.saturate_cast(tf.round((sr + 1.0) * (pixels.max / 2)), pixels)
 
 
 def network(generator: keras.Model, memory: int = 0) -> Network:
