@@ -215,16 +215,15 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def upscale(options: argparse.Namespace) -> None:
     """Images, videos and folders of them, four times as wide and as high."""
-    from srgan import upscaling, video
+    from srgan import upscaling
 
     models = {Path(name).name: upscaling.open_model(name) for name in options.compare or [options.model]}
     panels = upscaling.panels_of(options.panels or "sr") if options.panels or options.compare else ()
     upscaler = next(iter(models.values()))
 
     def work(source: Path, target: Path) -> str:
-        if video.is_video(source):
-            done = video.upscale(source, target, upscaler, force=options.force, preview=options.preview)
-            return " ".join((f"{done.frames:,} frames", *done.remarks))
+        if upscaling.is_video(source):
+            return upscaling.upscale_video(source, target, upscaler, options.force, options.preview)
         if panels:
             upscaling.write_panels(source, target, panels, models, options.force)
             return ", ".join(panels)

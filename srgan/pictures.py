@@ -169,7 +169,10 @@ def _has_sixteen_bits(path: Path, image: Image.Image) -> bool:
 
 def _deep_colour(path: Path, image: Image.Image) -> np.ndarray:
     """(H, W, C) uint16, decoded by FFmpeg."""
-    import av
+    try:
+        import av
+    except ImportError as error:
+        raise SRGANError(f"{path} has 16 bits a channel, and reading that needs the package av: pip install av") from error
 
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))

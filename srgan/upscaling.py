@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from srgan import images, pictures, upscale, video, weights
+from srgan import images, pictures, upscale, weights
 from srgan.config import SCALE
 from srgan.errors import SRGANError
 from srgan.pictures import Picture
@@ -155,10 +157,35 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
     for entry in entries:
         if entry.is_dir():
             yield from _walk(entry, seen)
-        elif entry.suffix.lower() in images.SUFFIXES + video.SUFFIXES and entry.stem.removesuffix(SUFFIX) not in stems - {
-            entry.stem
-        }:
+        elif (entry.suffix.lower() in images.SUFFIXES or _is_called_video(entry)) and entry.stem.removesuffix(
+            SUFFIX
+        ) not in stems - {entry.stem}:
             yield entry
+
+
+def is_video(path: Path) -> bool:
+    """Whether `path` is for `srgan.video`: by its name, or by its content where that tells nothing."""
+    if path.suffix.lower() in images.SUFFIXES or not path.is_file():
+        return False
+    return _is_called_video(path) or _video().is_video(path)
+
+
+def _is_called_video(path: Path) -> bool:
+    return (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
+
+
+def _video() -> ModuleType:
+    try:
+        from srgan import video
+    except ImportError as error:
+        raise SRGANError("Videos need the package av, which is not installed: pip install av") from error
+    return video
+
+
+def upscale_video(source: Path, target: Path, upscaler: upscale.Network, force: bool = False, preview: bool = False) -> str:
+    """Upscale the video at `source` as `video.upscale` does; returns what came of it, in words."""
+    done = _video().upscale(source, target, upscaler, force=force, preview=preview)
+    return " ".join((f"{done.frames:,} frames", *done.remarks))
 
 
 def targets(found: list[tuple[Path, Path]], out: Path | None, ending: Callable[[Path], str]) -> list[Path]:
@@ -179,8 +206,8 @@ def targets(found: list[tuple[Path, Path]], out: Path | None, ending: Callable[[
 
 def ending(source: Path) -> str:
     """What stands behind the stem of the result: moving pictures and TIFF keep their kind, the other images become PNG."""
-    if video.is_video(source):
-        return video.default_target(source).name.removeprefix(source.stem)
+    if is_video(source):
+        return _video().default_target(source).name.removeprefix(source.stem)
     try:
         form, moves = pictures.kind(source)
     except SRGANError:
