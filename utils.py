@@ -28,7 +28,7 @@ from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import history, images, machine, mirror, precision, sources, training, upscale, upscaling, viewing, weights
+from srgan import history, machine, mirror, pictures, precision, sources, training, upscale, upscaling, viewing, weights
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
@@ -155,12 +155,13 @@ def upload_photos(upscaler: upscale.Network, folder: Path) -> None:
         try:
             source.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(source, lambda temporary: temporary.write_bytes(content))
-            target = upscaling.upscale_file(source, folder / f"{source.stem}_x4.png", upscaler, force=True)
-            before, after = upscale.bicubic(images.read_image(source)), images.read_image(target)
+            target = folder / f"{source.stem}{upscaling.ending(source)}"
+            before = upscaling.upscale_file(source, target, upscaler, force=True)
+            after = pictures.read(target)
         except SRGANError as error:
             print(error)
             return
-        show_html(viewing.slider(before, after, ("bicubic", "upscaled")))
+        show_html(viewing.slider(upscale.bicubic(before.shown()), after.shown(), ("bicubic", "upscaled")))
         show_html(viewing.download_link(target))
 
     display(viewing.upload("image/*", use))

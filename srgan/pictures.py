@@ -54,6 +54,16 @@ class Picture:
     def is_moving(self) -> bool:
         return len(self.frames) > 1
 
+    def shown(self) -> np.ndarray:
+        """The first frame as a page shows it, (H, W, 3) uint8: 8 bits, over white."""
+        frame = self.frames[0]
+        frame = frame if frame.dtype == np.uint8 else (frame >> 8).astype(np.uint8)
+        colour = frame[..., :3] if frame.shape[2] > 2 else np.repeat(frame[..., :1], 3, axis=2)
+        if frame.shape[2] in (1, 3):
+            return colour
+        alpha = frame[..., -1:] / 255
+        return (colour * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
+
 
 # Reading ------------------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ import utils
 from srgan import images, models, notebooks, upscale, weights
 from srgan.config import preset
 from srgan.errors import SRGANError
+from tests.test_viewing import choose
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +64,13 @@ def test_a_photo_from_the_button_is_upscaled_shown_and_can_be_downloaded(own_wei
     upscaler, folder = utils.start_upscaling(model, str(workdir))
     utils.upload_photos(upscaler, folder)
     (box,) = shown
-    receive = box.children[0]._trait_notifiers["value"]["change"][-1]
-    receive({"new": ({"name": photo.name, "content": photo.read_bytes()}, {"name": "notes.jpg", "content": b"words"})})
+    choose(box.children[0], {photo.name: photo.read_bytes(), "notes.jpg": b"words"})
     result = images.read_image(folder / "my photo_x4.png")
     np.testing.assert_array_equal(result, upscaler(images.read_image(photo)))
     link = shown[-1].data
     content = base64.b64decode(re.search(r"base64,([\w+/=]+)", link).group(1))
     assert content == (folder / "my photo_x4.png").read_bytes() and 'download="my photo_x4.png"' in link
-    assert "notes.jpg cannot be read as an image" in capsys.readouterr().out
+    assert "notes.jpg is no image" in capsys.readouterr().out
 
 
 def test_weights_that_are_not_there_are_told_in_words(tmp_path):

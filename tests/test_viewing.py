@@ -47,16 +47,20 @@ def test_a_download_link_is_the_file_itself(tmp_path, monkeypatch):
     assert "base64" not in viewing.download_link(path) and str(tmp_path) in viewing.download_link(path)
 
 
+def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
+    """What happens when somebody chooses `files`, in either version of the widgets."""
+    if ipywidgets.__version__.startswith("7."):
+        button.value = {name: {"metadata": {}, "content": content} for name, content in files.items()}
+    else:
+        about = {"type": "image/png", "size": 1, "last_modified": datetime.datetime(2026, 1, 1)}
+        button.value = tuple(about | {"name": name, "content": memoryview(content)} for name, content in files.items())
+
+
 def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widgets():
     got = []
     box = viewing.upload("image/*", lambda name, content: got.append((name, content)))
-    button = box.children[0]
-    assert isinstance(button, ipywidgets.FileUpload) and button.multiple
-    if ipywidgets.__version__.startswith("7."):
-        button.value = {"a.png": {"metadata": {}, "content": b"1"}, "b.png": {"metadata": {}, "content": b"2"}}
-    else:
-        file = {"type": "image/png", "size": 1, "last_modified": datetime.datetime(2026, 1, 1)}
-        button.value = (file | {"name": "a.png", "content": b"1"}, file | {"name": "b.png", "content": memoryview(b"2")})
+    assert box.children[0].multiple
+    choose(box.children[0], {"a.png": b"1", "b.png": b"2"})
     assert got == [("a.png", b"1"), ("b.png", b"2")]
     assert viewing._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
     assert viewing._files(({"name": "c.png", "content": memoryview(b"3")},)) == [("c.png", b"3")]
