@@ -148,7 +148,7 @@ def _rebuilt(generator: keras.Model, stand_in: Callable) -> keras.Model:
 
 
 def _shuffle_kernel(factor: int, channels: int) -> np.ndarray:
-    """(r, r, C, r r C): a transposed convolution by it with stride r moves channel (i r + j) C + c to row i, column j, channel c."""
+    """(r, r, C, r r C): by it a transposed convolution with stride r moves channel (i r + j) C + c to row i, column j."""
     return np.eye(factor * factor * channels, dtype=np.float32).reshape(factor, factor, channels, -1)
 
 

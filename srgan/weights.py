@@ -11,10 +11,21 @@ import keras
 from srgan import models, precision
 from srgan.config import Config
 from srgan.errors import SRGANError
-from srgan.paths import write_atomically, write_json
+from srgan.paths import PROJECT, write_atomically, write_json
 
 NETWORK_FIELDS = ("blocks", "filters", "head_kernel", "output_kernel", "generator_norm", "generator_momentum", "upsampling",
                   "upsampling_activation", "output_activation", "global_skip", "lr_range", "hr_range")  # fmt: skip
+
+SHIPPED = ("srgan", "srresnet", "fast")  # weights that come with the project
+
+
+def shipped(name: str) -> Path:
+    """Where the weights of this name that come with the project lie. Raises SRGANError if there are none of this name."""
+    if name not in SHIPPED:
+        raise SRGANError(
+            f"There are no weights named {name}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}."
+        )
+    return PROJECT / "model" / f"{name}.weights.h5"
 
 
 def card_path(weights: Path) -> Path:
