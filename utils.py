@@ -78,7 +78,7 @@ def start_upscaling(model: str, workdir: str = "", use_drive: bool = False) -> t
     """
     drive = _mount_drive() if in_colab() and use_drive else None
     paths = open_workdir(drive or workdir or _local_folder(), "upscaled")
-    file = weights.find(model) if model in weights.SHIPPED else paths.workdir / weights.find(model)
+    file = paths.workdir / weights.find(model)
     card = weights.card(file)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, computing on {machine.describe()}")
     scores = ", ".join(f"{name} {score['psnr_y']:.2f} dB" for name, score in card.get("scores", {}).items())

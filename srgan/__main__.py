@@ -84,6 +84,13 @@ def _upscale_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--preview", action="store_true", help="of a video the first second only")
 
 
+def _export_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("weights", metavar="WEIGHTS", help="a file .weights.h5 with its card, or srgan, srresnet or fast")
+    command.add_argument("--format", required=True, choices=("keras", "savedmodel", "tflite", "onnx"))
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: beside the weights")
+    command.add_argument("--force", action="store_true", help="overwrite what is there")
+
+
 def _readme_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")
 
@@ -259,6 +266,14 @@ def study(options: argparse.Namespace) -> None:
         print("\n".join(f"wrote {path}" for path in face.update_study(folder)))
 
 
+def export(options: argparse.Namespace) -> None:
+    from srgan import export as exporting
+    from srgan import weights
+
+    target, difference = exporting.export(weights.find(options.weights), options.format, options.output, force=options.force)
+    print(f"{target}\nLR (B, H, W, 3) in [0, 1] -> SR (B, 4 H, 4 W, 3) around [-1, 1]; at most {difference:.1g} away from Keras.")
+
+
 def stamp(options: argparse.Namespace) -> None:
     from srgan import notebooks
 
@@ -303,12 +318,13 @@ COMMANDS = {
     "evaluate": (evaluate, _run_arguments, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
     "frechet": (frechet, _frechet_arguments, "measure the FID, or another Fréchet distance, between two folders of images"),
     "study": (study, _study_arguments, "train one network on varied photos and on faces, and compare (notebook 07)"),
+    "export": (export, _export_arguments, "write trained weights as .keras, SavedModel, TFLite or ONNX"),
     "stamp": (stamp, _no_arguments, "write the repository's address (pyproject.toml) into notebooks and README"),
     "readme": (readme, _readme_arguments, "write results and picture of a run into README"),
     "ship": (
         ship,
         _ship_arguments,
-        "bring trained weights to model/, measured on the benchmarks, as those that come with the project",
+        "bring trained weights to model/, measured, as those that come with the project",
     ),
     "bench": (bench, _bench_arguments, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch"),
 }

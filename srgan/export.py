@@ -1,7 +1,7 @@
 """Trained weights as a file that other programs open: .keras, SavedModel, TFLite, ONNX; each compared with what Keras computes.
 
 All take LR (B, H, W, 3) float32 in [0, 1] and give SR (B, 4 H, 4 W, 3) float32, trained towards [-1, 1] and not clipped, so that
-pixels are (SR + 1) * 127.5, rounded, between 0 and 255. Any H and W; TFLite has B = 1. Batch norm is folded into the convolutions.
+pixels are (SR + 1) * 127.5, rounded, between 0 and 255. Any B, H and W. Batch norm is folded into the convolutions.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,7 +148,7 @@ def _rebuilt(generator: keras.Model, stand_in: Callable) -> keras.Model:
 
 
 def _shuffle_kernel(factor: int, channels: int) -> np.ndarray:
-    """(r, r, C, r r C): a transposed convolution by it with stride r moves channel (i r + j) C + c to row i, column j, channel c."""
+    """(r, r, C, r r C): by it a transposed convolution with stride r moves channel (i r + j) C + c to row i, column j."""
     return np.eye(factor * factor * channels, dtype=np.float32).reshape(factor, factor, channels, -1)
 
 
@@ -200,13 +202,15 @@ def _read_savedmodel(path: Path) -> Run:
 
 
 def _write_tflite(generator: keras.Model, path: Path) -> None:
-    model = portable(generator)
-    function = _traced(model, batch=1).get_concrete_function()
-    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([function], model).convert())
+    with tempfile.TemporaryDirectory() as folder:  # straight from the model, its variables would be left out without a word
+        _write_savedmodel(generator, Path(folder))
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
 
 
 def _read_tflite(path: Path) -> Run:
-    interpreter = tf.lite.Interpreter(model_path=str(path))
+    with warnings.catch_warnings():  # of the package that is to replace it one day
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = tf.lite.Interpreter(model_path=str(path))
 
     def run(lr: np.ndarray) -> np.ndarray:
         place = interpreter.get_input_details()[0]["index"]
@@ -225,8 +229,10 @@ def _write_onnx(generator: keras.Model, path: Path) -> None:
         import tf2onnx
     except ImportError as error:
         raise SRGANError(f"ONNX needs the package {error.name}: pip install tf2onnx onnxruntime") from error
-    function = _traced(portable(generator), batch=None)
-    tf2onnx.convert.from_function(function, function.input_signature, opset=13, output_path=str(path))
+    model = portable(generator)
+    signature = [tf.TensorSpec((None, None, None, 3), tf.float32, name="lr")]
+    function = tf.function(lambda lr: {"sr": model(lr, training=False)}, input_signature=signature)
+    tf2onnx.convert.from_function(function, signature, opset=13, output_path=str(path))
 
 
 def _read_onnx(path: Path) -> Run:
@@ -234,12 +240,6 @@ def _read_onnx(path: Path) -> Run:
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return lambda lr: session.run(None, {"lr": lr})[0]
-
-
-def _traced(model: keras.Model, batch: int | None) -> Callable:
-    """The network as one function of "lr" that gives "sr"."""
-    signature = [tf.TensorSpec((batch, None, None, 3), tf.float32, name="lr")]
-    return tf.function(lambda lr: {"sr": model(lr, training=False)}, input_signature=signature)
 
 
 FORMATS = {

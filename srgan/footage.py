@@ -18,11 +18,14 @@ from srgan.errors import SRGANError
 # What FFmpeg reads as video too: images, text, and lists of other files.
 NO_VIDEO = ("image2", "_pipe", "gif", "apng", "webp", "ico", "tty", "hls", "concat", "dash")
 STILLS = ("heic", "heix", "mif1", "msf1", "avif", "avis")  # brands of images in the container of MP4
+# How the names of tags begin that are not of the film.
+OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "bps", "number_of_",
+               "_statistics")  # fmt: skip
 SILENCE = 0.5  # seconds that a file may end before it says so, and be whole
 
 
 class Source:
-    """A video that is read. Seconds are counted from where the file begins. Raises SRGANError, with the name, for what is no video."""
+    """A video that is read. Seconds count from where the file begins. Raises SRGANError, with its name, for what is no video."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -71,7 +74,7 @@ class Source:
                 raise SRGANError(f"{self.path}: {error}") from error
             if again._deinterlacer is not None:
                 look = look._replace(
-                    remarks=(*look.remarks, "It is interlaced: each frame is made whole from its two fields first.")
+                    remarks=(*look.remarks, "it is interlaced: each frame is made whole from its two fields first.")
                 )
             return look
 
@@ -186,19 +189,6 @@ def unheld(source: Source, format: str) -> list[Stream]:
 def tags(metadata: dict[str, str]) -> dict[str, str]:
     """Without what is of the old file itself."""
     return {name: text for name, text in metadata.items() if not name.lower().startswith(OF_THE_FILE)}
-
-
-OF_THE_FILE = (
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "duration",
-    "rotate",
-    "bps",
-    "number_of_",
-    "_statistics",
-)
 
 
 def _open(path: Path) -> InputContainer:

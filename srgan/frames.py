@@ -54,11 +54,11 @@ def look(frame: av.VideoFrame, aspect: Fraction | None) -> Look:
     kind = frame.format
     bits = max(component.bits for component in kind.components)
     if frame.color_trc in HDR:
-        remarks.append("It is HDR. Its curve is kept, but 8 bits a colour are less than it needs: smooth skies may show bands.")
+        remarks.append("it is HDR. Its curve is kept, but 8 bits a colour are less than it needs: smooth skies may show bands.")
     elif bits > 8:
-        remarks.append(f"Its {bits} bits a colour become 8.")
+        remarks.append(f"its {bits} bits a colour become 8.")
     if any(component.is_alpha for component in kind.components) and kind.name != "pal8":
-        remarks.append("Its transparency is left out.")
+        remarks.append("its transparency is left out.")
     return Look(
         frame.width, frame.height, aspect or Fraction(1), turn, _matrix(frame), _range(frame),
         frame.color_primaries, frame.color_trc, tuple(remarks),
@@ -117,5 +117,5 @@ def _turn(frame: av.VideoFrame) -> tuple[tuple[int, int, int, int], list[str]]:
         return UPRIGHT, []
     turn = (np.sign(a), 0, 0, np.sign(d)) if across >= along else (0, np.sign(b), np.sign(c), 0)
     crooked = min(across, along) > 0.01 * max(across, along)
-    remarks = ["It is to be shown at a slant, which is left out: it is turned to the next right angle."] if crooked else []
+    remarks = ["it is to be shown at a slant, which is left out: it is turned to the next right angle."] if crooked else []
     return tuple(int(number) for number in turn), remarks

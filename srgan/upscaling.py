@@ -252,9 +252,4 @@ def open_model(name: str) -> upscale.Network:
                 f"{os.fspath(weights.find('srgan').parent)} holds no weights: train some, and name them with --model FILE."
             )
         name = there[0]
-    path = weights.find(name)
-    if path.is_file() and not path.name.endswith(".weights.h5"):
-        raise SRGANError(
-            f"{path} is no weights file of this project: those end in .weights.h5 and have a card (.json) beside them."
-        )
-    return upscale.load(path)
+    return upscale.load(weights.find(name))

@@ -52,8 +52,17 @@ def card(path: Path) -> dict:
 
 
 def find(name: str) -> Path:
-    """The weights named: those that come with the project (SHIPPED), or the file at that path."""
-    return PROJECT / "model" / f"{name}.weights.h5" if name in SHIPPED else Path(name).expanduser()
+    """Where the weights named lie: those that come with the project (SHIPPED), or the file at that path.
+
+    Raises SRGANError for what is neither by its name.
+    """
+    if name in SHIPPED:
+        return PROJECT / "model" / f"{name}.weights.h5"
+    if not name.endswith(".weights.h5"):
+        raise SRGANError(
+            f"There are no weights named {name}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}."
+        )
+    return Path(name).expanduser()
 
 
 def give(path: Path, generator: keras.Model, config: Config) -> dict:

@@ -52,8 +52,9 @@ def write(
     with av.open(str(path), "w") as container:
         streams = []
         if video:
-            shown = container.add_stream(video, rate=1 / unit if unit.numerator == 1 and unit > Fraction(1, 100) else 25,
-                                         options=QUICKLY.get(video, {}) | (options or {}), width=size[0], height=size[1])  # fmt: skip
+            rate = 1 / unit if unit > Fraction(1, 100) else 25
+            options = QUICKLY.get(video, {}) | (options or {})
+            shown = container.add_stream(video, rate=rate, options=options, width=size[0], height=size[1])
             shown.codec_context.time_base = unit
             for name, value in (tags or {}).items():
                 setattr(shown.codec_context, name, value)

@@ -509,8 +509,8 @@ def test_weights_of_another_network_are_no_beginning(tiny, pretrained):
     config = tiny.replace(run="own", initial=str(pretrained.weights("srresnet")), filters=4)
     with pytest.raises(SRGANError, match=r"of another network: filters \(there 8, here 4\)"):
         training.fit(config, Paths(pretrained.workdir, "own"), "srresnet", silent())
-    with pytest.raises(SRGANError, match="There are no weights at /nowhere"):
-        training.fit(config.replace(initial="/nowhere"), Paths(pretrained.workdir, "own"), "srresnet", silent())
+    with pytest.raises(SRGANError, match="There are no weights at /nowhere.weights.h5"):
+        training.fit(config.replace(initial="/nowhere.weights.h5"), Paths(pretrained.workdir, "own"), "srresnet", silent())
 
 
 def test_the_history_begins_with_the_untrained_network_and_its_rows_are_means(tiny, pretrained_once, paths):

@@ -260,8 +260,8 @@ def test_other_kinds_of_pixels_are_read_as_what_they_show(tmp_path, kind):
     codec = {"rgba": "png", "gray": "png"}.get(kind, "ffv1")
     colour = (90, 90, 90) if kind == "gray" else COLOURS[0]
     picture = np.full((32, 48, 3), colour, np.uint8)
-    source = clips.write(tmp_path / "clip.mov" if codec == "png" else tmp_path / "clip.mkv", stamps=range(2), video=codec, tags={"pix_fmt": kind},
-                         picture=lambda *_: picture)  # fmt: skip
+    path = tmp_path / ("clip.mov" if codec == "png" else "clip.mkv")
+    source = clips.write(path, stamps=range(2), video=codec, tags={"pix_fmt": kind}, picture=lambda *_: picture)
     seen = []
     made = run(source, lambda lr: (seen.append(lr), larger(lr))[1])
     assert np.abs(seen[0].astype(int) - colour).max() <= 2
@@ -331,6 +331,8 @@ def without_index(path: Path) -> None:
     path.write_bytes(content[: content.index(b"moov") - 4])
 
 
+NO_INDEX = "cannot be read as a video: it is something else, or its index is missing"
+PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.ts\n#EXT-X-ENDLIST\n"
 BAD = {
     "nothing": (lambda path: None, "cannot be read (No such file or directory)"),
     "a folder": (Path.mkdir, "cannot be read (Is a directory)"),
@@ -343,15 +345,15 @@ BAD = {
         lambda path: path.write_bytes(np.random.default_rng(0).bytes(5000)),
         "cannot be read as a video: it is something else",
     ),
-    "zeros": (lambda path: path.write_bytes(bytes(5000)), "cannot be read as a video: it is something else"),
-    "an index that is missing": (without_index, "cannot be read as a video: it is something else, or its index is missing"),
+    "zeros": (lambda path: path.write_bytes(bytes(5000)), NO_INDEX),
+    "an index that is missing": (without_index, NO_INDEX),
     "sound alone": (no_video, "holds no video."),
     "a PNG": (lambda path: Image.new("RGB", (9, 9)).save(path, "PNG"), "holds no video."),
     "a GIF": (lambda path: Image.new("RGB", (9, 9)).save(path, "GIF"), "holds no video."),
     "a link in a circle": (lambda path: path.symlink_to(path), "cannot be read"),
     "a list of other files": (lambda path: path.write_text("ffconcat version 1.0\nfile clip.mkv\n"), "clip.mp4"),
     "a playlist": (
-        lambda path: path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nclip.ts\n#EXT-X-ENDLIST\n"),
+        lambda path: path.write_text(PLAYLIST),
         "clip.mp4",
     ),
 }
