@@ -129,19 +129,32 @@ def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, pro
 
 
 def standing(config: Config, paths: Paths) -> str:
-    """Where the run stands, in one sentence, from its checkpoints."""
-    parts = []
+    """Where the run stands and what to do next, in one sentence, from its checkpoints."""
+    parts, unfinished, begun = [], [], False
     for stage in config.stages:
         name = STAGES[stage]
         newest = next(checkpoints.about(paths.checkpoints, stage), None)
+        begun = begun or newest is not None
         if newest is None:
             parts.append(f"{name} not begun")
         elif newest["step"] >= config.horizon(stage):
             parts.append(f"{name} done at step {newest['step']:,}")
         else:
-            saved = ago(time.time() - datetime.datetime.fromisoformat(newest["saved"]).timestamp())
-            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {saved}")
-    return "; ".join(parts) + "."
+            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, {_saved(paths, newest)}")
+        if not parts[-1].startswith(f"{name} done"):
+            unfinished.append(name)
+    if not unfinished:
+        return f"{', '.join(parts)}; nothing is left to train."
+    return f"{', '.join(parts)}; run the next cells to {'go on' if begun else 'begin'} with {unfinished[0]}."
+
+
+def _saved(paths: Paths, about: dict) -> str:
+    """When the checkpoint `about` was saved, and whether it is proven to lie on Drive, where there is one."""
+    age = ago(time.time() - datetime.datetime.fromisoformat(about["saved"]).timestamp())
+    if paths.drive is None:
+        return f"saved {age}"
+    copied = f"{about['stage']}-{about['step']:08d}.npz" in mirror.proven_checkpoints(paths)
+    return f"saved {age} on Drive" if copied else f"saved {age}, not on Drive yet"
 
 
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
@@ -150,6 +163,7 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
     history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
     last_save = time.monotonic()
     for rate in _updates(config, state, dataset, paths, pace):
+        progress.tick(state.step)
         # Decided once a call: a signal that comes while files are written still finds its work saved.
         at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
         save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
