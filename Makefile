@@ -3,7 +3,7 @@ VENV ?= .venv
 CONSTRAINTS ?= /dev/null
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: run test pytest lint
+.PHONY: run test pytest lint test-browser
 
 run: $(VENV)/installed  ## train and evaluate the preset "quick": notebooks 01 to 05 in order
 	$(VENV)/bin/python -m srgan run --preset quick
@@ -17,6 +17,9 @@ lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+test-browser: $(VENV)/installed-browser  ## the notebooks in JupyterLab in a real browser; wants chromium, takes some minutes
+	$(VENV)/bin/python -m pytest tests/browser/check_notebooks.py
+
 $(VENV)/installed: requirements.txt $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
@@ -24,4 +27,8 @@ $(VENV)/installed: requirements.txt $(CONSTRAINTS)
 
 $(VENV)/installed-test: tests/requirements.txt $(VENV)/installed
 	$(PIP) -r tests/requirements.txt
+	touch $@
+
+$(VENV)/installed-browser: tests/browser/requirements.txt $(VENV)/installed-test
+	$(PIP) -r tests/browser/requirements.txt
 	touch $@

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from srgan import checkpoints, data, mirror, records, replicas, weights
+from srgan import checkpoints, data, events, mirror, records, replicas, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.heartbeat import Heartbeat
@@ -35,7 +35,7 @@ SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a
 # and which photos, as the prepared set's key tells that.
 FREE_TO_CHANGE = {"run", "preset", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
                   "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
-                  "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
+                  "keep_checkpoints", "keep_hourly", "keep_best", "tensorboard", "deterministic"}  # fmt: skip
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
@@ -161,6 +161,7 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
     """Step, log, sample and save until the horizon or a request to stop."""
     stage, horizon, pace = state.stage, config.horizon(state.stage), Pace()
     history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
+    board = events.Events(paths, stage, state.history) if history and config.tensorboard else None
     last_save = time.monotonic()
     for rate in _updates(config, state, dataset, paths, pace):
         progress.tick(state.step)
@@ -176,10 +177,14 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
                 history.append(row)
                 state.history = history.text
                 progress.row(row)
+                if board:
+                    board.row(row)
         if history is not None:  # else another worker keeps the files
             if state.step == horizon or state.step % config.sample_every == 0:
                 records.write_sample(paths.sample(stage, state.step), state, dataset)
                 progress.sample(paths.sample(stage, state.step))
+                if board:
+                    board.sample(state.step)
             if save_is_due:
                 session.check()
                 progress.saved(records.save(config, paths, state, dataset))
