@@ -164,7 +164,8 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
     board = events.Events(paths, stage, state.history) if history and config.tensorboard else None
     last_save = time.monotonic()
     for rate in _updates(config, state, dataset, paths, pace):
-        progress.tick(state.step)
+        if history is not None:  # else another worker tells
+            progress.tick(state.step)
         # Decided once a call: a signal that comes while files are written still finds its work saved.
         at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
         save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes

@@ -71,19 +71,22 @@ def serve(root: Path, home: Path, theme: str = "JupyterLab Light") -> Iterator[L
         command = [sys.executable, "-m", "jupyterlab", *options]
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=root)
         try:
-            lab = Lab(process, f"http://127.0.0.1:{port}")
+            lab = Lab(process, f"http://127.0.0.1:{port}", root)
             wait_for(lab.answers, f"JupyterLab ({home / 'server.log'})")
             yield lab
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 class Lab:
     """A running server."""
 
-    def __init__(self, process: subprocess.Popen, address: str):
-        self._process, self.address = process, address
+    def __init__(self, process: subprocess.Popen, address: str, root: Path):
+        self._process, self.address, self._root = process, address, root
 
     def answers(self) -> bool:
         try:
@@ -100,25 +103,35 @@ class Lab:
             os.kill(number, signal.SIGKILL)
         return len(kernels)
 
-    def open(self, browser: Browser, name: str, width: int = 1200, height: int = 1000) -> Notebook:
+    def open(self, browser: Browser, name: str, width: int = 1100, height: int = 1700) -> Notebook:
         page = browser.new_page(viewport={"width": width, "height": height})
         page.set_default_timeout(PATIENCE * 1000)
         page.goto(f"{self.address}/doc/tree/notebooks/{name}.ipynb")
         page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        page.wait_for_selector('.jp-NotebookPanel [data-status="idle"]', state="attached")
-        return Notebook(page, name)
+        wait_for(lambda: _kernel_is_ready(page), "the kernel")
+        return Notebook(page, self._root / "notebooks" / f"{name}.ipynb")
+
+
+def _kernel_is_ready(page: Page) -> bool:
+    """Whether the status bar says so. Where a slow server makes JupyterLab ask for the kernel, the one offered is taken."""
+    accept = page.locator(".jp-Dialog .jp-mod-accept")
+    if accept.count():
+        accept.first.click()
+    return page.locator("#jp-main-statusbar").get_by_text("| Idle").count() > 0
 
 
 class Notebook:
     """An open notebook."""
 
-    def __init__(self, page: Page, name: str):
-        self.page, self.name = page, name
+    def __init__(self, page: Page, path: Path):
+        self.page, self._path, self.name = page, path, path.stem
 
     def cell(self, words: str) -> Locator:
-        """The one code cell whose source holds `words`."""
-        found = self.page.locator(".jp-CodeCell").filter(has=self.page.locator(".jp-InputArea-editor", has_text=words))
-        assert found.count() == 1, f"{self.name} has {found.count()} cells with {words}"
+        """The one code cell whose source holds `words`, in view. (The page has the text only of what is in view.)"""
+        cells = nbformat.read(self._path, as_version=4).cells
+        (index,) = (i for i, cell in enumerate(cells) if cell.cell_type == "code" and words in cell.source)
+        found = self.page.locator(".jp-Notebook-cell").nth(index)
+        found.scroll_into_view_if_needed()
         return found
 
     def run_all(self) -> None:
@@ -140,7 +153,8 @@ class Notebook:
 
         def done() -> bool:
             prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
-            return not any("*" in prompt for prompt in prompts)
+            ran = all(any(digit in prompt for digit in "123456789") for prompt in prompts) or self.errors()
+            return bool(ran) and not any("*" in prompt for prompt in prompts)
 
         time.sleep(1)
         wait_for(lambda: done() and not time.sleep(1) and done(), f"{self.name} to end")
@@ -155,9 +169,11 @@ class Notebook:
         cells = self.page.locator(".jp-CodeCell").all()
         return ["\n".join(cell.locator('[data-mime-type="application/vnd.jupyter.stdout"]').all_inner_texts()) for cell in cells]
 
-    def pictures_are_whole(self, within: Locator) -> bool:
-        script = "all => all.length > 0 && all.every(image => image.complete && image.naturalWidth > 0)"
-        return within.locator("img").evaluate_all(script)
+    def broken_pictures(self) -> list[str]:
+        """The beginnings of the addresses of pictures in outputs that the browser could not show."""
+        script = """all => all.map(image => { image.loading = 'eager'; return image })
+            .filter(image => !(image.complete && image.naturalWidth > 0)).map(image => image.outerHTML.slice(0, 200))"""
+        return self.page.locator(".jp-OutputArea img").evaluate_all(script)
 
     def screenshot(self, name: str, of: Locator | None = None) -> Path:
         """The page, or one of its parts, under output/browser/."""
