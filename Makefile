@@ -3,7 +3,7 @@ VENV ?= .venv
 CONSTRAINTS ?= /dev/null
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: upscale run test pytest lint
+.PHONY: upscale run test pytest lint test-browser
 
 PHOTO ?= docs/photo.png
 
@@ -22,6 +22,9 @@ lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
+test-browser: $(VENV)/installed-browser  ## the notebooks in JupyterLab in a real browser; wants chromium, takes some minutes
+	$(VENV)/bin/python -m pytest tests/browser/check_notebooks.py
+
 $(VENV)/installed: requirements.txt $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
@@ -29,4 +32,8 @@ $(VENV)/installed: requirements.txt $(CONSTRAINTS)
 
 $(VENV)/installed-test: tests/requirements.txt $(VENV)/installed
 	$(PIP) -r tests/requirements.txt
+	touch $@
+
+$(VENV)/installed-browser: tests/browser/requirements.txt $(VENV)/installed-test
+	$(PIP) -r tests/browser/requirements.txt
 	touch $@

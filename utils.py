@@ -5,7 +5,6 @@ First call in each notebook: `config, paths = utils.start(...)`. Everything that
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import io
 import logging
@@ -22,21 +21,39 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its noti
 import keras
 import numpy as np
 import tensorflow as tf
+from IPython import get_ipython
 from IPython.display import HTML, Code, Image, Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 import srgan
 from srgan import config as configuration
-from srgan import history, machine, mirror, pictures, precision, sources, training, upscale, upscaling, viewing, weights
+from srgan import (
+    curves,
+    history,
+    machine,
+    mirror,
+    pictures,
+    places,
+    precision,
+    sources,
+    training,
+    upscale,
+    upscaling,
+    viewing,
+    weights,
+)
 from srgan.config import Config
 from srgan.data import Pack
 from srgan.errors import SRGANError
+from srgan.panel import Panel
 from srgan.paths import PROJECT, Paths, open_workdir, write_atomically
-from srgan.progress import Progress
+from srgan.places import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
+from srgan.progress import Budget, Progress
 
 DRIVE = Path(os.environ.get("SRGAN_DRIVE", "/content/drive"))  # where Colab mounts Google Drive
-SECONDS_BETWEEN_DRAWINGS = 5.0
+SECONDS_BETWEEN_DRAWINGS, SECONDS_BETWEEN_PANELS = 5.0, 1.0
+DRAWING, PANEL = 0.015, 0.003  # the most of the training's time that they may take
 
 INK, BLUE, ORANGE, GREEN, RED = "#333333", "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
 
@@ -45,25 +62,27 @@ INK, BLUE, ORANGE, GREEN, RED = "#333333", "#1f77b4", "#ff7f0e", "#2ca02c", "#d6
 
 
 def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> tuple[Config, Paths]:
-    """The settings and folders of this run; prints what was found and where the run stands.
+    """The settings and folders of this run; prints what was found and, in the last line, where the run stands.
 
-    `workdir`: where data/ model/ output/ loss/ are; empty: the project. In Colab they are copied to Drive as well and
-    brought from there (it asks for access once), unless `use_drive` is off. `changes`: any setting of srgan/config.py;
-    a relative "folder:PATH" counts from the project. Raises SRGANError for an unknown preset or setting, a folder that
-    cannot be written, or a Drive that cannot be read.
+    `workdir`: where data/ model/ output/ loss/ are; empty: the project (on Kaggle its working folder, which it keeps). In
+    Colab they are copied to Drive as well and brought from there (it asks for access once), unless `use_drive` is off; on
+    Kaggle they are brought from an earlier version's output, if that is attached. `changes`: any setting of
+    srgan/config.py; a relative "folder:PATH" counts from the project. Raises SRGANError for an unknown preset or
+    setting, a folder that cannot be written, or a Drive that cannot be read.
     """
     changes = {name: value for name, value in changes.items() if (name, value) != ("dataset", "")}
     config = configuration.preset(preset, **changes)
     config = config.replace(dataset=sources.absolute(config.dataset, PROJECT))
-    drive = _mount_drive() if in_colab() and use_drive else None
+    colab = in_colab() and not on_kaggle()
+    drive = _mount_drive() if colab and use_drive else None
     paths = open_workdir(workdir or _local_folder(), config.name, drive)
     mirror.fetch(paths, Progress())
+    _bring_earlier_version(paths)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {sys.version.split()[0]}")
     print(f"Computing on {machine.describe()}, in {precision.resolve(config.precision)}")
-    if preset != "quick" and not tf.config.list_physical_devices("GPU"):
-        hint = " (Colab: Runtime > Change runtime type > T4 GPU)" if in_colab() else ""
-        print(f'There is no GPU here, and the preset "{preset}" would take weeks without one{hint}.')
-    if in_colab() and not use_drive:
+    if preset not in ("quick", "fast", "shipped") and not tf.config.list_physical_devices("GPU"):
+        print(f'No GPU is attached, and the preset "{preset}" would take weeks without one. {how_to_attach_a_gpu()}')
+    if colab and not use_drive:
         print("Drive is off: everything made here vanishes with this machine.")
     print(f"Run {config.name} on {config.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
     print(training.standing(config, paths))
@@ -93,11 +112,6 @@ def keep(paths: Paths) -> None:
         pass
 
 
-def in_colab() -> bool:
-    """Whether this is Google Colab."""
-    return importlib.util.find_spec("google") is not None and importlib.util.find_spec("google.colab") is not None
-
-
 def _mount_drive() -> Path:
     """Mount Google Drive; the folder on it that keeps the copies."""
     from google.colab import drive
@@ -109,13 +123,27 @@ def _mount_drive() -> Path:
 
 
 def _local_folder() -> Path:
-    """The project; or a folder on the local disk where the project itself lies on Drive."""
+    """The project; or a folder on the local disk where the project lies on Drive; or what Kaggle keeps."""
+    if on_kaggle():
+        return places.KAGGLE / "working"
     return Path.home() / "srgan" if PROJECT.is_relative_to(DRIVE) else PROJECT
 
 
+def _bring_earlier_version(paths: Paths) -> None:
+    """On Kaggle: what an earlier version of the notebook left, if its output is attached as input."""
+    for folder in earlier_versions(paths.run) if on_kaggle() else []:
+        for sentence in mirror.Mirror(paths, folder).pull():
+            print(sentence)
+
+
 def headless() -> bool:
-    """Whether a command executes this notebook, with nobody looking on: then lines are printed instead of a live bar."""
+    """Whether a command executes this notebook, with nobody looking on: then lines are printed instead of a live panel."""
     return bool(os.environ.get("SRGAN_HEADLESS"))
+
+
+def has_display() -> bool:
+    """Whether pictures can be shown: in a notebook's kernel, not in plain Python or a terminal."""
+    return hasattr(get_ipython(), "kernel")
 
 
 # Showing ------------------------------------------------------------------------------------------------------------
@@ -241,7 +269,7 @@ def plot_against(rows: dict[str, list[dict]], column: str = "content", window: t
         for axes, shown in ((whole, each), (detail, [row for row in each if first <= row["step"] <= end])):
             steps, values = ([row[key] for row in shown] for key in ("step", column))
             axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-            axes.plot(steps, _smooth(np.array(values)), color=color, label=name)
+            axes.plot(steps, history.smooth(np.array(values)), color=color, label=name)
     for axes in (whole, detail):
         axes.set(xlabel="step", ylabel=f"{column} loss")
         axes.grid(alpha=0.3)
@@ -266,7 +294,7 @@ def plot_bars(values: dict[str, dict[str, float]], label: str) -> Figure:
 
 
 def plot_progress(rows: list[dict]) -> Figure:
-    """The dashboard's figure: losses over all steps; beside them D's opinions (GAN) or the learning rate (SRResNet)."""
+    """What the dashboard leaves in an executed copy: losses over all steps; beside them D's opinions or the learning rate."""
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     _draw_losses(left, rows)
@@ -298,17 +326,10 @@ def _draw_losses(axes, rows: list[dict], adversarial_weight: float | None = None
         if rows and name in rows[0]:
             values = factor * np.array([row[name] for row in rows])
             axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-            axes.plot(steps, _smooth(values), color=color, label=label)
+            axes.plot(steps, history.smooth(values), color=color, label=label)
     axes.set(xlabel="step")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """A running mean over about a thirtieth of the rows, shorter at both ends."""
-    width = max(len(values) // 30, 1)
-    sums = np.convolve(values, np.ones(width), "same")
-    return sums / np.convolve(np.ones(len(values)), np.ones(width), "same")
 
 
 def save_figure(path: Path, figure: Figure) -> None:
@@ -317,43 +338,79 @@ def save_figure(path: Path, figure: Figure) -> None:
 
 
 class Dashboard(Progress):
-    """Training as a notebook shows it: one bar, one figure that redraws in place, and the newest sample strip."""
+    """Training as a notebook shows it: a panel with one bar, one figure and the newest strip, all redrawn in place.
+
+    Drawing is paced by what it costs: it takes two hundredths of the training's time at most.
+    """
 
     def __init__(self, paths: Paths):
         self._paths = paths
 
     def start(self, stage: str, step: int, horizon: int, batch_size: int) -> None:
         super().start(stage, step, horizon, batch_size)
-        self._sample, self._drawn = None, time.monotonic()
-        self._figure = self._strip = None
+        self._live = has_display() and not headless()
+        # Rows beyond `step` are of work that was lost: training takes them out of the file in a moment.
+        self._rows = [row for row in history.read(self._paths.history(stage)) if row["step"] <= step]
+        self._sample = self._shown = None
+        self._panel = self._figure = self._strip = None
+        self._drawing, self._panels = Budget(SECONDS_BETWEEN_DRAWINGS, DRAWING), Budget(SECONDS_BETWEEN_PANELS, PANEL)
+        written = sorted(self._paths.checkpoints.glob(f"{stage}-*.npz"))
+        self._checkpoint = (step, written[-1].stat().st_mtime) if written and step else None
+        if self._live:
+            self._draw_panel()
+            self._draw()
+
+    def tick(self, step: int) -> None:
+        super().tick(step)
+        if self._live and self._panels.allows():
+            self._draw_panel()
 
     def row(self, row: dict) -> None:
-        super().row(row)
-        if not headless() and time.monotonic() - self._drawn > SECONDS_BETWEEN_DRAWINGS:
+        self._rows.append(row)
+        if not self._live:
+            super().row(row)
+        elif self._drawing.allows():
             self._draw()
 
     def sample(self, path: Path) -> None:
         self._sample = path
 
+    def saved(self, path: Path) -> None:
+        self._checkpoint = (self.step, time.time())
+
     def close(self) -> None:
         super().close()
-        self._draw()
+        if has_display():
+            self._draw_panel(ended=True)
+            self._draw()
 
     def has_bar(self) -> bool:
-        return not headless()
+        return False
+
+    def share(self) -> float:
+        """Of the time since the start, what drawing has taken."""
+        return self._drawing.share_spent() + self._panels.share_spent()
+
+    def _draw_panel(self, ended: bool = False) -> None:
+        with self._panels.spend():
+            row = self._rows[-1] if self._rows else {}
+            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing(), ended
+            self._panel = _redraw(self._panel, Panel(*state))
 
     def _draw(self) -> None:
-        rows = history.read(self._paths.history(self.stage))
-        if rows:
-            self._figure = _redraw(self._figure, plot_progress(rows))
-        if self._sample:
-            self._strip = _redraw(self._strip, self._sample)
-        self._drawn = time.monotonic()
+        """Figure and strip, each where it changed."""
+        with self._drawing.spend():
+            if self._rows:
+                # Live, in the page's colours and cheap; in an executed copy as PNG, which every viewer of notebooks trusts.
+                drawn = HTML(curves.of_stage(self._rows)) if self._live else _inline(plot_progress(self._rows))
+                self._figure = _redraw(self._figure, drawn)
+            if self._sample != self._shown:
+                self._strip, self._shown = _redraw(self._strip, _inline(self._sample)), self._sample
 
 
 def _redraw(handle, picture):
     """Show `picture` where `handle` shows its own, or for the first time; returns the handle."""
     if handle is None:
-        return display(_inline(picture), display_id=True)
-    handle.update(_inline(picture))
+        return display(picture, display_id=True)
+    handle.update(picture)
     return handle

@@ -46,6 +46,11 @@ def _run_arguments(command: argparse.ArgumentParser) -> None:
     _add_changes(command, "another value for any setting of srgan/config.py; may be repeated")
 
 
+def _report_arguments(command: argparse.ArgumentParser) -> None:
+    _run_arguments(command)
+    command.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: output/<run>/report.html")
+
+
 def _fetch_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("names", nargs="*", metavar="NAME", help="none: list those there are")
     _add_workdir(command)
@@ -244,6 +249,13 @@ def upscale(options: argparse.Namespace) -> None:
         raise SRGANError(f"{len(failed)} of {len(found)} failed:\n" + "\n".join(f"  {reason}" for reason in failed))
 
 
+def report(options: argparse.Namespace) -> None:
+    from srgan import report
+
+    config, paths = _open(options)
+    print(report.write(config, paths, options.output or paths.output / "report.html"))
+
+
 def frechet(options: argparse.Namespace) -> None:
     from srgan import frechet
 
@@ -316,6 +328,11 @@ COMMANDS = {
     "pretrain": (pretrain, _run_arguments, "train SRResNet, or go on with it (notebook 02)"),
     "train": (train, _run_arguments, "train the GAN, or go on with it (notebooks 03 and 04)"),
     "evaluate": (evaluate, _run_arguments, "measure nearest, bicubic, SRResNet and SRGAN (notebook 05)"),
+    "report": (
+        report,
+        _report_arguments,
+        "write a run, finished or not, as one HTML file with curves, tables, strips and settings",
+    ),
     "frechet": (frechet, _frechet_arguments, "measure the FID, or another Fréchet distance, between two folders of images"),
     "study": (study, _study_arguments, "train one network on varied photos and on faces, and compare (notebook 07)"),
     "export": (export, _export_arguments, "write trained weights as .keras, SavedModel, TFLite or ONNX"),

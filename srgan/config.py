@@ -98,6 +98,7 @@ class Config:
     keep_checkpoints: int = 2  # the newest of each stage that stay on disk
     keep_hourly: int = 0  # besides them, the last one of each of so many hours
     keep_best: bool = False  # and the one with the highest PSNR-Y on crops of held-out photos
+    tensorboard: bool = False  # write event files for TensorBoard beside the loss history
     deterministic: bool = False  # the same numbers to the last bit in every run on the same machine; slower on a GPU
 
     def __post_init__(self):

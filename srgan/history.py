@@ -74,3 +74,20 @@ def summary_table(rows: list[dict[str, float]]) -> str:
         numbers = (f"{entry[key]:.4g}" for key in ("mean", "standard deviation", "minimum"))
         lines.append(f"| {entry['loss']} | {' | '.join(numbers)} |")
     return "\n".join(lines)
+
+
+def thinned(rows: list[dict[str, float]], most: int) -> list[dict[str, float]]:
+    """`rows`, or where there are more than `most` the means of equal groups of them, each at its last step."""
+    size = -(-len(rows) // most)
+    if size <= 1:
+        return rows
+    groups = [rows[max(end - size, 0) : end] for end in range(len(rows), 0, -size)]  # from the end: the newest is whole
+    means = [{name: sum(row[name] for row in group) / len(group) for name in group[0]} for group in reversed(groups)]
+    return [mean | {"step": group[-1]["step"]} for mean, group in zip(means, reversed(groups), strict=True)]
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """A running mean over about a thirtieth of the rows, shorter at both ends."""
+    width = max(len(values) // 30, 1)
+    sums = np.convolve(values, np.ones(width), "same")
+    return sums / np.convolve(np.ones(len(values)), np.ones(width), "same")

@@ -198,6 +198,12 @@ def fetch(paths: Paths, progress: Progress) -> Mirror | None:
     return mirror
 
 
+def proven_checkpoints(paths: Paths) -> set[str]:
+    """The names of this run's checkpoints that were read back from `paths.drive` and compared; none without a drive."""
+    names = Mirror(paths, paths.drive)._read_manifest() if paths.drive else ()
+    return {Path(name).name for name in names if CHECKPOINT.search(name)}
+
+
 @contextlib.contextmanager
 def open_mirror(paths: Paths, progress: Progress) -> Iterator[Mirror | None]:
     """First `fetch`, then, as long as the context lasts, copy to the drive what is saved; its end waits for the copies."""

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from srgan import checkpoints, data, mirror, records, replicas, weights
+from srgan import checkpoints, data, events, mirror, records, replicas, weights
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.heartbeat import Heartbeat
@@ -36,7 +36,7 @@ SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a
 # and which photos, as the prepared set's key tells that.
 FREE_TO_CHANGE = {"run", "preset", "initial", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
                   "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
-                  "keep_checkpoints", "keep_hourly", "keep_best", "deterministic"}  # fmt: skip
+                  "keep_checkpoints", "keep_hourly", "keep_best", "tensorboard", "deterministic"}  # fmt: skip
 
 
 def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
@@ -131,27 +131,43 @@ def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, pro
 
 
 def standing(config: Config, paths: Paths) -> str:
-    """Where the run stands, in one sentence, from its checkpoints."""
-    parts = []
+    """Where the run stands and what to do next, in one sentence, from its checkpoints."""
+    parts, unfinished, begun = [], [], False
     for stage in config.stages:
         name = STAGES[stage]
         newest = next(checkpoints.about(paths.checkpoints, stage), None)
+        begun = begun or newest is not None
         if newest is None:
             parts.append(f"{name} not begun")
         elif newest["step"] >= config.horizon(stage):
             parts.append(f"{name} done at step {newest['step']:,}")
         else:
-            saved = ago(time.time() - datetime.datetime.fromisoformat(newest["saved"]).timestamp())
-            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, saved {saved}")
-    return "; ".join(parts) + "."
+            parts.append(f"{name} at step {newest['step']:,} of {config.horizon(stage):,}, {_saved(paths, newest)}")
+        if not parts[-1].startswith(f"{name} done"):
+            unfinished.append(name)
+    if not unfinished:
+        return f"{', '.join(parts)}; nothing is left to train."
+    return f"{', '.join(parts)}; run the next cells to {'go on' if begun else 'begin'} with {unfinished[0]}."
+
+
+def _saved(paths: Paths, about: dict) -> str:
+    """When the checkpoint `about` was saved, and whether it is proven to lie on Drive, where there is one."""
+    age = ago(time.time() - datetime.datetime.fromisoformat(about["saved"]).timestamp())
+    if paths.drive is None:
+        return f"saved {age}"
+    copied = f"{about['stage']}-{about['step']:08d}.npz" in mirror.proven_checkpoints(paths)
+    return f"saved {age} on Drive" if copied else f"saved {age}, not on Drive yet"
 
 
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:
     """Step, log, sample and save until the horizon or a request to stop."""
     stage, horizon, pace = state.stage, config.horizon(state.stage), Pace()
     history = History(paths.history(stage), COLUMNS[stage], state.history) if replicas.is_chief() else None
+    board = events.Events(paths, stage, state.history) if history and config.tensorboard else None
     last_save = time.monotonic()
     for rate in _updates(config, state, dataset, paths, pace):
+        if history is not None:  # else another worker tells
+            progress.tick(state.step)
         # Decided once a call: a signal that comes while files are written still finds its work saved.
         at_end = replicas.any_worker(bool(session.stop)) or state.step == horizon
         save_is_due = at_end or (time.monotonic() - last_save) / 60 >= config.save_minutes
@@ -164,10 +180,14 @@ def _loop(config, paths: Paths, state: State, dataset, progress: Progress, sessi
                 history.append(row)
                 state.history = history.text
                 progress.row(row)
+                if board:
+                    board.row(row)
         if history is not None:  # else another worker keeps the files
             if state.step == horizon or state.step % config.sample_every == 0:
                 records.write_sample(paths.sample(stage, state.step), state, dataset)
                 progress.sample(paths.sample(stage, state.step))
+                if board:
+                    board.sample(state.step)
             if save_is_due:
                 session.check()
                 progress.saved(records.save(config, paths, state, dataset))

@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from srgan import notebooks
+from srgan.catalogue import PHOTOS
 from srgan.config import PRESETS
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT
@@ -74,6 +75,18 @@ def test_the_form_offers_the_presets_there_are(committed):
     _, notebook = committed
     offered = re.search(r"preset = .*@param (\[.*\])", notebook.cells[3].source).group(1)
     assert json.loads(offered) == list(PRESETS)
+
+
+def test_the_form_offers_the_public_photos_and_takes_other_words(committed):
+    _, notebook = committed
+    offered, options = re.search(r"dataset = .*@param (\[.*?\]) (.*)", notebook.cells[3].source).groups()
+    assert json.loads(offered) == ["", *PHOTOS] and options == "{allow-input: true}"
+
+
+def test_every_notebook_offers_experiments(committed):
+    _, notebook = committed
+    (tries,) = [cell for cell in notebook.cells if "**To try" in cell.source]
+    assert 2 <= tries.source.partition("**To try")[2].count("\n- ") <= 3
 
 
 def test_links_between_notebooks_lead_somewhere(committed):
@@ -167,14 +180,8 @@ def test_a_notebook_before_the_one_it_needs_says_which(tmp_path):
 
 @pytest.fixture
 def colab(tmp_path, monkeypatch):
-    """A stand-in for Colab: the module google.colab, and a Drive that appears when it is mounted."""
-    package = tmp_path / "stand_in" / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "drive.py").write_text(
-        "from pathlib import Path\ndef mount(path):\n    (Path(path) / 'MyDrive').mkdir(parents=True, exist_ok=True)\n"
-    )
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand_in"))
+    """A stand-in for Colab: the package google.colab, and a Drive that appears when it is mounted."""
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT / "tests" / "stand_in"))
     monkeypatch.setenv("SRGAN_DRIVE", str(tmp_path / "drive"))
     return tmp_path / "drive" / "MyDrive" / "srgan"
 
@@ -208,6 +215,17 @@ def test_the_setup_cell_clones_the_project_where_it_is_not(tmp_path):
     done = subprocess.run([sys.executable, "-c", cell], cwd=empty, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == empty / "named-otherwise" / "utils.py"
+
+
+@pytest.mark.parametrize("place", ["{name}", "datasets/{name}", "datasets/somebody/{name}"])
+def test_the_setup_cell_finds_the_project_in_kaggles_input(tmp_path, place):
+    attached = tmp_path / "input" / place.format(name=notebooks.repository().rsplit("/", 1)[-1])
+    (attached / "srgan").mkdir(parents=True)
+    (attached / "utils.py").write_text("")
+    (tmp_path / "working").mkdir()
+    cell = notebooks.setup_cell().replace("/kaggle/input", str(tmp_path / "input")) + "\nprint(utils.__file__)"
+    done = subprocess.run([sys.executable, "-c", cell], cwd=tmp_path / "working", capture_output=True, text=True)
+    assert done.stdout.strip() == str(attached / "utils.py"), done.stderr
 
 
 def test_the_setup_cell_stops_where_cloning_fails(tmp_path):

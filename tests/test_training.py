@@ -19,7 +19,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from srgan import checkpoints, data, evaluation, history, losses, metrics, steps, training, upscale, weights
+from srgan import checkpoints, data, evaluation, history, losses, metrics, mirror, steps, training, upscale, weights
 from srgan.config import Config, preset
 from srgan.errors import SRGANError
 from srgan.paths import Paths
@@ -29,7 +29,7 @@ from srgan.progress import Progress
 def silent(**hooks) -> Progress:
     """A progress that shows nothing, and calls `hooks` by the name of the event."""
     progress = Progress()
-    for event in ("start", "row", "sample", "saved", "say", "close"):
+    for event in ("start", "tick", "row", "sample", "saved", "say", "close"):
         setattr(progress, event, hooks.get(event, lambda *told: None))
     return progress
 
@@ -206,7 +206,7 @@ def test_a_gan_without_pretraining_needs_no_weights_and_a_stage_left_out_does_no
     assert said == ["This run leaves out stage srresnet: nothing to do."]
     assert not paths.model.exists()
     assert training.fit(config, paths, "srgan", silent()).step == 4
-    assert training.standing(config, paths) == "SRGAN done at step 4."
+    assert training.standing(config, paths) == "SRGAN done at step 4; nothing is left to train."
 
 
 def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
@@ -509,7 +509,7 @@ def test_weights_of_another_network_are_no_beginning(tiny, pretrained):
     config = tiny.replace(run="own", initial=str(pretrained.weights("srresnet")), filters=4)
     with pytest.raises(SRGANError, match=r"of another network: filters \(there 8, here 4\)"):
         training.fit(config, Paths(pretrained.workdir, "own"), "srresnet", silent())
-    with pytest.raises(SRGANError, match="There are no weights at /nowhere.weights.h5"):
+    with pytest.raises(SRGANError, match=r"There are no weights at /nowhere\.weights\.h5"):
         training.fit(config.replace(initial="/nowhere.weights.h5"), Paths(pretrained.workdir, "own"), "srresnet", silent())
 
 
@@ -548,14 +548,35 @@ def test_a_sample_strip_shows_lr_sr_and_hr_of_the_held_out_photos(tiny, pretrain
 
 
 def test_standing_says_how_far_each_stage_is(tiny, paths):
-    assert training.standing(tiny, paths) == "SRResNet not begun; SRGAN not begun."
+    assert training.standing(tiny, paths) == ("SRResNet not begun, SRGAN not begun; run the next cells to begin with SRResNet.")
     saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
     for stage, step in (("srresnet", 1000), ("srgan", 30)):
         about = {"stage": stage, "step": step, "saved": saved}
         checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
     assert training.standing(tiny.replace(pretrain_steps=1000, gan_steps=2000), paths) == (
-        "SRResNet done at step 1,000; SRGAN at step 30 of 2,000, saved 3 minutes ago."
+        "SRResNet done at step 1,000, SRGAN at step 30 of 2,000, saved 3 minutes ago; run the next cells to go on with SRGAN."
     )
+
+
+def test_standing_says_whether_drive_has_the_last_checkpoint(tiny, tmp_path):
+    paths = Paths(tmp_path / "machine", "tiny", tmp_path / "drive")
+    paths.drive.mkdir()
+    saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
+    longer = tiny.replace(pretrain_steps=0, gan_steps=2000)
+    for step, words in ((30, "not on Drive yet"), (60, "not on Drive yet")):
+        about = {"stage": "srgan", "step": step, "saved": saved}
+        checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
+        told = f"SRGAN at step {step} of 2,000, saved 3 minutes ago{{}}; run the next cells to go on with SRGAN."
+        assert training.standing(longer, paths) == told.format(f", {words}")
+        with mirror.open_mirror(paths, silent()):
+            pass
+        assert training.standing(longer, paths) == told.format(" on Drive")
+
+
+def test_training_tells_every_call_of_the_device(tiny, paths):
+    told = []
+    training.fit(tiny.replace(log_every=4), paths, "srresnet", silent(tick=told.append))
+    assert told[-1] == 4 and told == sorted(set(told))
 
 
 # When it goes wrong -------------------------------------------------------------------------------------------------

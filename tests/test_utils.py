@@ -1,12 +1,15 @@
 """What the notebooks show."""
 
+import datetime
+import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import utils
-from srgan import images
+from srgan import checkpoints, history, images, places
 from srgan.errors import SRGANError
 from srgan.history import History
 from srgan.paths import PROJECT, Paths
@@ -38,34 +41,117 @@ GAN_ROW = {"perceptual": 0.06, "content": 0.05, "adversarial": 0.7, "discriminat
            "learning_rate": 1e-4, "images_per_second": 100.0}  # fmt: skip
 
 
-def train_in_front_of(dashboard, paths: Paths, steps: int) -> None:
+def train_in_front_of(dashboard, paths: Paths, steps: int, first: int = 0) -> None:
     history = History(paths.history("srgan"), ("step", *GAN_ROW), 0)
-    dashboard.start("srgan", 0, steps, 16)
-    for step in range(1, steps + 1):
+    dashboard.start("srgan", first, steps, 16)
+    for step in range(first + 1, steps + 1):
         row = {"step": step} | GAN_ROW
         history.append(row)
+        dashboard.tick(step)
         dashboard.row(row)
         images.save_png(paths.sample("srgan", step), np.zeros((8, 8, 3), np.uint8))
         dashboard.sample(paths.sample("srgan", step))
     dashboard.close()
 
 
-def test_the_dashboard_draws_one_figure_and_one_strip_and_redraws_them_in_place(tmp_path, display, monkeypatch):
-    monkeypatch.setattr(utils, "SECONDS_BETWEEN_DRAWINGS", 0.0)
+def kinds(pictures) -> list[str]:
+    return [type(picture).__name__ for picture in pictures]
+
+
+def test_the_dashboard_draws_one_panel_one_figure_and_one_strip_and_redraws_them_in_place(tmp_path, display, monkeypatch):
+    monkeypatch.setattr(utils, "has_display", lambda: True)
+    for name in ("SECONDS_BETWEEN_DRAWINGS", "SECONDS_BETWEEN_PANELS"):
+        monkeypatch.setattr(utils, name, 0.0)
+    for name in ("DRAWING", "PANEL"):
+        monkeypatch.setattr(utils, name, 1.0)
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
-    assert len(display.shown) == 2
-    # The figure is redrawn at each row but the first, and at the end; the strip came between the first two rows.
-    assert len(display.redrawn) == 4 + 3
+    assert kinds(display.shown) == ["Panel", "HTML", "Image"]
+    # Panel and figure at each row and at the end, the strip (written after its row) at the rows behind the first and at the end.
+    redrawn = kinds(display.redrawn)
+    assert (redrawn.count("Panel"), redrawn.count("HTML"), redrawn.count("Image")) == (5, 4, 3)
+    assert display.redrawn[-3].state() == "done" and display.redrawn[-3].row["d_hr"] == 0.5
+
+
+def test_the_dashboard_draws_no_more_than_its_share_of_the_time(tmp_path, display, monkeypatch):
+    """A clock of our own: an hour of training at a row a second, where a figure takes 0.4 s and a panel 0.01 s."""
+    now = [1000.0]
+    monkeypatch.setattr("srgan.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(utils, "has_display", lambda: True)
+
+    def update(self, shown):
+        now[0] += 0.4 if isinstance(shown, utils.HTML) else 0.01
+
+    monkeypatch.setattr(Display, "update", update)
+    monkeypatch.setattr(utils.Dashboard, "say", lambda self, sentence: None)
+    paths, training = Paths(tmp_path, "quick"), 0
+    dashboard = utils.Dashboard(paths)
+    dashboard.start("srgan", 0, 10_000, 16)
+    drawn = []
+    for step in range(1, 3601):
+        now[0] += 1.0
+        before = now[0]
+        dashboard.tick(step)
+        dashboard.row({"step": step} | GAN_ROW)
+        training += 1
+        if now[0] - before > 0.3:
+            drawn.append(step)
+    share = (now[0] - 1000.0 - training) / training
+    assert 0.012 < share < 0.02  # and it does not draw much less either
+    assert drawn[0] <= 12 and max(np.diff(drawn)) < 45 and share == pytest.approx(dashboard.share(), rel=0.05)
+
+
+def test_a_dashboard_that_goes_on_shows_the_old_curve_at_once_without_the_rows_that_were_lost(tmp_path, display, monkeypatch):
+    monkeypatch.setattr(utils, "has_display", lambda: True)
+    drawn = []
+    monkeypatch.setattr(utils.curves, "of_stage", lambda rows: drawn.append([row["step"] for row in rows]) or "")
+    paths = Paths(tmp_path, "quick")
+    train_in_front_of(utils.Dashboard(paths), paths, 6)
+    drawn.clear()
+    dashboard = utils.Dashboard(paths)
+    dashboard.start("srgan", 4, 10, 16)  # the checkpoint was of step 4
+    assert drawn == [[1, 2, 3, 4]]
+    dashboard.row({"step": 5} | GAN_ROW)
+    dashboard.close()
+    assert drawn[-1] == [1, 2, 3, 4, 5]
+
+
+def test_the_panel_tells_checkpoint_and_drive_with_their_ages(tmp_path, display, monkeypatch):
+    monkeypatch.setattr(utils, "has_display", lambda: True)
+    paths = Paths(tmp_path, "quick")
+    paths.checkpoints.mkdir(parents=True)
+    old = paths.checkpoints / "srgan-00000030.npz"
+    old.write_bytes(b"")
+    os.utime(old, (time.time() - 200, time.time() - 200))
+    dashboard = utils.Dashboard(paths)
+    dashboard.standing = lambda: "on Drive: 5 minutes ago (quota <exceeded>, trying again)"
+    dashboard.start("srgan", 30, 100, 16)
+    (panel,) = display.shown
+    assert panel.saved() == "checkpoint of step 30: 3 minutes ago; on Drive: 5 minutes ago (quota <exceeded>, trying again)"
+    assert "quota &lt;exceeded&gt;" in panel._repr_html_() and "width:30.0%" in panel._repr_html_()
+    assert panel._repr_html_().count("progressbar") == 1 and "step 30 of 100" in repr(panel)
+    dashboard.step = 60
+    dashboard.saved(paths.checkpoints / "srgan-00000060.npz")
+    dashboard.close()
+    assert (
+        display.redrawn[-1].saved().startswith("checkpoint of step 60: just now; on Drive")
+        and display.redrawn[-1].state() == "stopped"
+    )
 
 
 def test_without_an_onlooker_the_dashboard_prints_lines_and_draws_once(tmp_path, display, monkeypatch, capsys):
     monkeypatch.setenv("SRGAN_HEADLESS", "1")
-    monkeypatch.setattr(utils, "SECONDS_BETWEEN_DRAWINGS", 0.0)
+    monkeypatch.setattr(utils, "has_display", lambda: True)
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
-    assert len(display.shown) == 2 and not display.redrawn
+    assert kinds(display.shown) == ["Panel", "Image", "Image"] and not display.redrawn
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("srgan step 1 of 4  perceptual 0.0600  discriminator 1.4000  100 images/s")
     assert lines[-1].startswith("srgan step 4 of 4") and len(lines) == 2
+
+
+def test_without_a_display_the_dashboard_prints_lines_and_nothing_else(tmp_path, display, capsys):
+    train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
+    assert not display.shown and not display.redrawn
+    assert [line[:17] for line in capsys.readouterr().out.splitlines()] == ["srgan step 1 of 4", "srgan step 4 of 4"]
 
 
 def test_the_zoomed_panel_holds_only_its_window():
@@ -85,9 +171,9 @@ def test_the_gan_curves_weigh_the_adversarial_loss():
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_a_long_curve():
-    assert np.allclose(utils._smooth(np.full(90, 3.0)), 3.0)
+    assert np.allclose(history.smooth(np.full(90, 3.0)), 3.0)
     noisy = 5 + np.random.default_rng(0).normal(size=3000)
-    smooth = utils._smooth(noisy)
+    smooth = history.smooth(noisy)
     assert abs(smooth.mean() - noisy.mean()) < 0.02 and smooth.std() < noisy.std() / 5
 
 
@@ -96,7 +182,7 @@ def test_start_tells_machine_run_and_standing(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert (config.dataset, config.pretrain_steps, paths) == ("samples", 7, Paths(tmp_path.resolve(), "mine"))
     assert f"Run mine on samples, in {tmp_path.resolve()}" in printed
-    assert "SRResNet not begun; SRGAN not begun." in printed
+    assert "SRResNet not begun, SRGAN not begun; run the next cells to begin with SRResNet." in printed
 
 
 def test_a_relative_folder_counts_from_the_project(tmp_path):
@@ -105,11 +191,10 @@ def test_a_relative_folder_counts_from_the_project(tmp_path):
 
 
 def test_drive_that_was_not_granted_is_told_in_words(tmp_path, monkeypatch):
-    import sys
-    import types
+    monkeypatch.syspath_prepend(str(PROJECT / "tests" / "stand_in"))
+    from google.colab import drive
 
-    drive = types.SimpleNamespace(mount=lambda path: None)
-    monkeypatch.setitem(sys.modules, "google.colab", types.SimpleNamespace(drive=drive))
+    monkeypatch.setattr(drive, "mount", lambda path: None)
     monkeypatch.setattr(utils, "in_colab", lambda: True)
     monkeypatch.setattr(utils, "DRIVE", tmp_path / "drive")
     with pytest.raises(SRGANError, match="Google Drive was not mounted"):
@@ -121,6 +206,49 @@ def test_colab_without_drive_works_in_the_project_and_warns(monkeypatch, capsys)
     _, paths = utils.start("quick", use_drive=False)
     assert paths.workdir == PROJECT
     assert "vanishes with this machine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("colab", "Runtime > Change runtime type > T4 GPU"), ("kaggle", "Accelerator > GPU T4 x2"), ("", "choose the preset quick")],
+)
+def test_without_a_gpu_a_preset_that_wants_one_says_how_to_attach_one(tmp_path, monkeypatch, capsys, place, words):
+    for name in ("in_colab", "on_kaggle"):
+        monkeypatch.setattr(places, name, lambda name=name: name.endswith(place or "nowhere"))
+    monkeypatch.setattr(utils.tf.config, "list_physical_devices", lambda kind: [])
+    utils.start("paper", workdir=str(tmp_path))
+    printed = capsys.readouterr().out
+    assert 'No GPU is attached, and the preset "paper" would take weeks' in printed and words in printed
+    utils.start("quick", workdir=str(tmp_path))
+    assert "GPU is attached" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def kaggle(tmp_path, monkeypatch):
+    """A stand-in for Kaggle: input/ and working/."""
+    for name in ("input", "working"):
+        (tmp_path / "kaggle" / name).mkdir(parents=True)
+    monkeypatch.setattr(places, "KAGGLE", tmp_path / "kaggle")
+    monkeypatch.setattr(utils, "in_colab", lambda: True)  # its image holds Colab's package
+    return tmp_path / "kaggle"
+
+
+def test_on_kaggle_work_goes_to_the_folder_that_is_kept_and_drive_is_not_asked_for(kaggle, capsys):
+    _, paths = utils.start("quick")
+    assert (paths.workdir, paths.drive) == ((kaggle / "working").resolve(), None)
+    assert "Drive" not in capsys.readouterr().out and places.free_session().whose == "Kaggle's sessions"
+
+
+@pytest.mark.parametrize("slug", ["my-training", "notebooks/somebody/my-training"])
+def test_on_kaggle_an_earlier_versions_output_is_gone_on_from(kaggle, capsys, slug):
+    earlier = Paths(kaggle / "input" / slug, "quick")
+    about = {"stage": "srgan", "step": 100, "saved": datetime.datetime.now().astimezone().isoformat()}
+    checkpoints.save(earlier.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
+    checkpoints.save(Paths(kaggle / "input" / slug, "other").checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
+    _, paths = utils.start("quick", gan_steps=200)
+    printed = capsys.readouterr().out
+    assert f"Brought 1 files from {earlier.workdir}" in printed and "SRGAN at step 100 of 200, saved just now;" in printed
+    assert [path.name for path in paths.checkpoints.iterdir()] == ["srgan-00000100.npz"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,158 @@
+"""The notebooks as a person meets them: JupyterLab in a real browser, Run All, look. `make test-browser` runs this.
+
+One page a stage, in order, on one small run; screenshots of each lie under output/browser/ afterwards.
+"""
+
+import re
+
+import pytest
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser does that")
+
+from srgan import history, notebooks
+from srgan.config import STAGES
+from srgan.paths import Paths
+from tests.browser import lab
+
+CHANGES = {"pretrain_steps": 600, "gan_steps": 300, "hr_size": 48, "discriminator_filters": 4, "log_every": 5,
+           "sample_every": 50, "save_minutes": 0.05}  # fmt: skip
+TRAINING = {"02_pretrain_srresnet": "srresnet", "03_train_srgan": "srgan"}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    found = lab.find_browser()
+    if found is None:
+        pytest.skip("There is no Chromium on this machine: apt-get install chromium, then make test-browser again.")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return lab.copy_project(tmp_path_factory.mktemp("project"), {"changes": CHANGES, "more_steps": 50})
+
+
+@pytest.fixture(scope="module")
+def server(project, tmp_path_factory):
+    with lab.serve(project, tmp_path_factory.mktemp("jupyter")) as started:
+        yield started
+
+
+def step_of(panel) -> int:
+    """The step that the panel shows; 0 before there is one."""
+    found = re.search(r"step ([\d,]+) of", panel.first.inner_text()) if panel.count() else None
+    return int(found.group(1).replace(",", "")) if found else 0
+
+
+def check_what_is_seen(notebook: lab.Notebook) -> None:
+    """Of a notebook that ran to its end."""
+    assert notebook.errors() == []
+    assert max(len(text.splitlines()) for text in notebook.printed()) < 60
+    assert notebook.page.locator(".jp-OutputArea img").count() > 0 and notebook.broken_pictures() == []
+
+
+def check_training_cell(cell) -> None:
+    """One panel with one bar, one figure, one strip."""
+    assert cell.locator(".srgan-panel").count() == cell.locator("[role=progressbar]").count() == 1
+    assert cell.locator(".srgan-curves").count() == 1
+    assert cell.locator(".jp-OutputArea-output img").count() <= 1
+
+
+@pytest.mark.parametrize("name", notebooks.SERIES)
+def test_the_form_has_its_defaults(server, browser, name):
+    notebook = server.open(browser, name)
+    shown = notebook.cell("preset =").locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
+    for default in ('preset = "quick"', 'dataset = ""', 'workdir = ""', "use_drive = True", "changes = {}"):
+        assert default in shown
+    notebook.close()
+
+
+def test_01_runs_to_its_end(server, browser):
+    notebook = server.open(browser, "01_preprocess")
+    notebook.run_all()
+    notebook.wait_until_done()
+    check_what_is_seen(notebook)
+    assert "run the next cells to begin with SRResNet" in "".join(notebook.printed())
+    notebook.screenshot("01_photos", notebook.cell("utils.show_photos"))
+    notebook.close()
+
+
+@pytest.mark.parametrize("name", TRAINING)
+def test_training_redraws_in_place_and_goes_on_after_a_stop_and_after_a_dead_kernel(server, browser, project, name):
+    stage = TRAINING[name]
+    horizon = CHANGES["pretrain_steps" if stage == "srresnet" else "gan_steps"]
+    notebook = server.open(browser, name)
+    notebook.run_all()
+    cell = notebook.cell(f'paths, "{stage}", utils.Dashboard(paths))')
+    panel, figure = cell.locator(".srgan-panel"), cell.locator(".srgan-curves")
+
+    # It redraws in place.
+    lab.wait_for(lambda: figure.count() and step_of(panel) >= 10, "the first figure")
+    before, first = figure.inner_html(), step_of(panel)
+    lab.wait_for(lambda: figure.inner_html() != before and step_of(panel) > first, "a redrawn figure")
+    check_training_cell(cell)
+    notebook.screenshot(f"{name}_running", cell)
+
+    # The stop button: it saves and says so.
+    notebook.interrupt()
+    notebook.wait_until_done()
+    stopped = int(re.search(r"Stopped at step (\d+) of", "".join(notebook.errors())).group(1))
+    assert stopped < horizon
+    notebook.screenshot(f"{name}_stopped", cell)
+
+    # Again; then the kernel is killed.
+    notebook.run_all()
+    lab.wait_for(lambda: f"Going on from {stage}-{stopped:08d}.npz" in cell.inner_text(), "going on")
+    lab.wait_for(lambda: step_of(panel) > stopped + 15 or "done" in panel.inner_text(), "more steps")
+    notebook.save()
+    assert server.kill_kernels() >= 1
+    notebook.close()
+
+    # Opened again, what was saved is still shown; run again, it ends.
+    notebook = server.open(browser, name)
+    cell = notebook.cell(f'paths, "{stage}", utils.Dashboard(paths))')
+    assert cell.locator(".srgan-curves").count() == 1
+    notebook.run_all()
+    lab.wait_for(lambda: "Going on from" in cell.inner_text() or "nothing to do" in cell.inner_text(), "going on")
+    notebook.wait_until_done()
+    check_what_is_seen(notebook)
+    check_training_cell(cell)
+    assert f"{STAGES[stage]}" in cell.inner_text() and "done" in cell.locator(".srgan-panel").inner_text()
+    steps = [row["step"] for row in history.read(Paths(project, "quick").history(stage))]
+    assert steps == list(range(5, horizon + 1, 5))  # no gap, nothing double
+    notebook.screenshot(f"{name}_done", cell)
+    notebook.screenshot(f"{name}_result", notebook.cell("utils.show_training"))
+    notebook.save()
+    notebook.close()
+
+
+@pytest.mark.parametrize("name", ["04_continue_training", "05_evaluate"])
+def test_the_later_notebooks_run_to_their_end(server, browser, name):
+    notebook = server.open(browser, name)
+    notebook.run_all()
+    notebook.wait_until_done()
+    check_what_is_seen(notebook)
+    if name.startswith("04"):
+        check_training_cell(notebook.cell('paths, "srgan", utils.Dashboard(paths))'))
+    notebook.screenshot(name, notebook.cell("utils.Dashboard" if name.startswith("04") else "evaluation.evaluate("))
+    notebook.close()
+
+
+# 06 Upscale ---------------------------------------------------------------------------------------------------------
+# Its checks belong here: a photo through the upload control (`page.set_input_files`), the slider dragged (the picture
+# under it changes), the download (`page.expect_download`) compared with `python -m srgan upscale` of the same photo.
+
+
+def test_a_narrow_dark_page_can_be_read(browser, project, tmp_path):
+    with lab.serve(project, tmp_path, theme="JupyterLab Dark") as dark:
+        notebook = dark.open(browser, "03_train_srgan", width=560, height=2200)
+        cell = notebook.cell('paths, "srgan", utils.Dashboard(paths))')
+        widths = cell.locator(".srgan-panel, .srgan-curves svg").evaluate_all("all => all.map(one => one.scrollWidth)")
+        assert widths and max(widths) <= 560
+        colour = "element => getComputedStyle(element).color"
+        assert sum(map(int, re.findall(r"\d+", cell.locator(".srgan-panel").evaluate(colour))[:3])) > 3 * 128  # light on dark
+        notebook.screenshot("03_narrow_dark", cell)
+        notebook.close()
