@@ -36,7 +36,10 @@ def update(results_path: Path) -> list[Path]:
 
 
 def update_study(folder: Path) -> list[Path]:
-    """Write the study's table and figures from `folder` into docs/, but for those that show faces; returns the files written."""
+    """Write the study's table and curves from `folder` into docs/; returns the files written.
+
+    The strips stay where they are: there are faces in them, of varied photos too.
+    """
     results, docs = study.read(folder), PROJECT / "docs"
     steps, seconds = results["steps"]["varied"], sum(results["seconds"].values())
     text = (
@@ -45,9 +48,9 @@ def update_study(folder: Path) -> list[Path]:
         f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
     )
     _write_between(docs / "study.md", "study --docs", text)
-    for name in ("frechet", "content", "strips_varied"):
+    for name in ("frechet", "content"):
         _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
-    return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content", "strips_varied"))]
+    return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content"))]
 
 
 def update_weights() -> list[Path]:

@@ -96,7 +96,7 @@ def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
     assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{face.END}\nbelow\n")
     assert "| faces (4 images) | Model B (faces) |" in text and "6 steps a model" in text
     assert {path.name for path in (tmp_path / "docs").iterdir()} == {
-        "study.md", "study_frechet.jpg", "study_content.jpg", "study_strips_varied.jpg"}  # fmt: skip
+        "study.md", "study_frechet.jpg", "study_content.jpg"}  # fmt: skip
     assert "Model A (varied)" in capsys.readouterr().out
 
 
