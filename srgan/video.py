@@ -11,8 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
-import av
 import numpy as np
+
+from srgan.errors import SRGANError
+
+try:
+    import av
+except ImportError as error:  # Colab has it not
+    raise SRGANError("Videos need the package PyAV: pip install av") from error
+
 from av.container import OutputContainer
 from av.stream import Stream
 from av.video.stream import VideoStream
@@ -20,7 +27,6 @@ from tqdm.auto import tqdm
 
 from srgan import frames, images
 from srgan.config import SCALE
-from srgan.errors import SRGANError
 from srgan.footage import Source, copy_of, tags, unheld
 from srgan.paths import remove_abandoned, write_atomically
 from srgan.progress import clock, shows_bars

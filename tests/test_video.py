@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 import os
@@ -536,6 +537,13 @@ def test_a_process_that_is_killed_leaves_no_broken_film_and_the_next_one_cleans_
     others.write_text("at work")
     assert video.upscale(clip, target, larger).frames == 10
     assert sorted(os.listdir(clip.parent)) == sorted([clip.name, target.name, others.name])
+
+
+def test_without_pyav_the_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "srgan.video")
+    with pytest.raises(SRGANError, match="pip install av"):
+        importlib.import_module("srgan.video")
 
 
 # The rest ------------------------------------------------------------------------------------------------------------
