@@ -16,7 +16,7 @@ run: $(VENV)/installed  ## train and evaluate the preset "quick": notebooks 01 t
 test: lint pytest  ## everything that .ci/run checks in this environment
 
 pytest: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

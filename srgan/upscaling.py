@@ -175,17 +175,14 @@ def _is_called_video(path: Path) -> bool:
 
 
 def _video() -> ModuleType:
-    try:
-        from srgan import video
-    except ImportError as error:
-        raise SRGANError("Videos need the package av, which is not installed: pip install av") from error
+    from srgan import video  # which needs the package av, and says so
+
     return video
 
 
 def upscale_video(source: Path, target: Path, upscaler: upscale.Network, force: bool = False, preview: bool = False) -> str:
-    """Upscale the video at `source` as `video.upscale` does; returns what came of it, in words."""
-    done = _video().upscale(source, target, upscaler, force=force, preview=preview)
-    return " ".join((f"{done.frames:,} frames", *done.remarks))
+    """Upscale the video at `source` as `video.upscale` does, which prints what is worth telling; returns how many frames it had."""
+    return f"{_video().upscale(source, target, upscaler, force=force, preview=preview).frames:,} frames"
 
 
 def targets(found: list[tuple[Path, Path]], out: Path | None, ending: Callable[[Path], str]) -> list[Path]:
