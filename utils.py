@@ -297,6 +297,7 @@ class Dashboard(Progress):
         # Rows beyond `step` are of work that was lost: training takes them out of the file in a moment.
         self._rows = [row for row in history.read(self._paths.history(stage)) if row["step"] <= step]
         self._sample = self._shown = None
+        self._note = ""
         self._panel = self._figure = self._strip = None
         self._drawing, self._panels = Budget(SECONDS_BETWEEN_DRAWINGS, DRAWING), Budget(SECONDS_BETWEEN_PANELS, PANEL)
         written = sorted(self._paths.checkpoints.glob(f"{stage}-*.npz"))
@@ -309,6 +310,11 @@ class Dashboard(Progress):
         super().tick(step)
         if self._live and self._panels.allows():
             self._draw_panel()
+
+    def foretell(self, sentence: str) -> None:
+        self._note = sentence
+        if not self._live:
+            super().foretell(sentence)
 
     def row(self, row: dict) -> None:
         self._rows.append(row)
@@ -339,8 +345,8 @@ class Dashboard(Progress):
     def _draw_panel(self, ended: bool = False) -> None:
         with self._panels.spend():
             row = self._rows[-1] if self._rows else {}
-            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing(), ended
-            self._panel = _redraw(self._panel, Panel(*state))
+            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing()
+            self._panel = _redraw(self._panel, Panel(*state, note=self._note, ended=ended))
 
     def _draw(self) -> None:
         """Figure and strip, each where it changed."""

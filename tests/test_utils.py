@@ -129,6 +129,7 @@ def test_the_panel_tells_checkpoint_and_drive_with_their_ages(tmp_path, display,
     assert panel.saved() == "checkpoint of step 30: 3 minutes ago; on Drive: 5 minutes ago (quota <exceeded>, trying again)"
     assert "quota &lt;exceeded&gt;" in panel._repr_html_() and "width:30.0%" in panel._repr_html_()
     assert panel._repr_html_().count("progressbar") == 1 and "step 30 of 100" in repr(panel)
+    dashboard.foretell("As the first steps go, 5 hours: more than <4>.")
     dashboard.step = 60
     dashboard.saved(paths.checkpoints / "srgan-00000060.npz")
     dashboard.close()
