@@ -333,7 +333,7 @@ class Dashboard(Progress):
         super().close()
         if has_display():
             self._draw_panel(ended=True)
-            self._draw()
+            self._draw(ended=True)
 
     def has_bar(self) -> bool:
         return False
@@ -348,12 +348,16 @@ class Dashboard(Progress):
             state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing()
             self._panel = _redraw(self._panel, Panel(*state, note=self._note, ended=ended))
 
-    def _draw(self) -> None:
-        """Figure and strip, each where it changed."""
+    def _draw(self, ended: bool = False) -> None:
+        """Figure and strip, each where it changed.
+
+        Live, the figure is in the page's colours and cheap; what stays is a PNG, as viewers strip the drawings of
+        notebooks that were run elsewhere.
+        """
         with self._drawing.spend():
             if self._rows:
-                # Live, in the page's colours and cheap; in an executed copy as PNG, which every viewer of notebooks trusts.
-                drawn = HTML(curves.of_stage(self._rows)) if self._live else _inline(plot_progress(self._rows))
+                live = self._live and not ended
+                drawn = HTML(curves.of_stage(self._rows)) if live else _inline(plot_progress(self._rows))
                 self._figure = _redraw(self._figure, drawn)
             if self._sample != self._shown:
                 self._strip, self._shown = _redraw(self._strip, _inline(self._sample)), self._sample
