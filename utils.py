@@ -352,6 +352,7 @@ class Dashboard(Progress):
         # Rows beyond `step` are of work that was lost: training takes them out of the file in a moment.
         self._rows = [row for row in history.read(self._paths.history(stage)) if row["step"] <= step]
         self._sample = self._shown = None
+        self._note = ""
         self._panel = self._figure = self._strip = None
         self._drawing, self._panels = Budget(SECONDS_BETWEEN_DRAWINGS, DRAWING), Budget(SECONDS_BETWEEN_PANELS, PANEL)
         written = sorted(self._paths.checkpoints.glob(f"{stage}-*.npz"))
@@ -364,6 +365,11 @@ class Dashboard(Progress):
         super().tick(step)
         if self._live and self._panels.allows():
             self._draw_panel()
+
+    def foretell(self, sentence: str) -> None:
+        self._note = sentence
+        if not self._live:
+            super().foretell(sentence)
 
     def row(self, row: dict) -> None:
         self._rows.append(row)
@@ -382,7 +388,7 @@ class Dashboard(Progress):
         super().close()
         if has_display():
             self._draw_panel(ended=True)
-            self._draw()
+            self._draw(ended=True)
 
     def has_bar(self) -> bool:
         return False
@@ -394,15 +400,19 @@ class Dashboard(Progress):
     def _draw_panel(self, ended: bool = False) -> None:
         with self._panels.spend():
             row = self._rows[-1] if self._rows else {}
-            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing(), ended
-            self._panel = _redraw(self._panel, Panel(*state))
+            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing()
+            self._panel = _redraw(self._panel, Panel(*state, note=self._note, ended=ended))
 
-    def _draw(self) -> None:
-        """Figure and strip, each where it changed."""
+    def _draw(self, ended: bool = False) -> None:
+        """Figure and strip, each where it changed.
+
+        Live, the figure is in the page's colours and cheap; what stays is a PNG, as viewers strip the drawings of
+        notebooks that were run elsewhere.
+        """
         with self._drawing.spend():
             if self._rows:
-                # Live, in the page's colours and cheap; in an executed copy as PNG, which every viewer of notebooks trusts.
-                drawn = HTML(curves.of_stage(self._rows)) if self._live else _inline(plot_progress(self._rows))
+                live = self._live and not ended
+                drawn = HTML(curves.of_stage(self._rows)) if live else _inline(plot_progress(self._rows))
                 self._figure = _redraw(self._figure, drawn)
             if self._sample != self._shown:
                 self._strip, self._shown = _redraw(self._strip, _inline(self._sample)), self._sample

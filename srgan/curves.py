@@ -23,15 +23,15 @@ Series = dict[str, tuple[str, str]]  # column: name to show, colour
 
 
 def of_stage(rows: list[dict[str, float]]) -> str:
-    """The figure of one stage, as HTML: losses over all steps and over the last fifth; D's opinions; learning rate, speed.
+    """The figure of one stage, as HTML: losses over all steps and over the newest; D's opinions or the learning rate; the speed.
 
     `rows` as `history.read` gives them, at least one.
     """
     shown: Series = {name: entry for name, entry in LOSSES.items() if name in rows[0]}
     shown = shown or {"discriminator": ("discriminator loss", BLUE)}
-    recent = [row for row in rows if row["step"] >= 0.8 * rows[-1]["step"]]
+    newest = rows[-max(len(rows) // 5, 20) :]
     rows = thinned(rows, POINTS)
-    panels = [panel("Loss, all steps", rows, shown, logarithmic=True), panel("Loss, the last fifth", recent, shown)]
+    panels = [panel("Loss, all steps", rows, shown, logarithmic=True), panel("Loss, the newest steps", newest, shown)]
     if "d_hr" in rows[0]:
         panels.append(panel("D's belief that it sees a photo", rows, OPINIONS, limits=(0, 1), line=0.5))
     elif "learning_rate" in rows[0]:

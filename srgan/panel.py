@@ -31,6 +31,7 @@ class Panel:
     row: dict[str, float] = field(default_factory=dict)  # the newest of the loss history
     checkpoint: tuple[int, float] | None = None  # the last one's step, and when it was saved (time.time)
     drive: str = ""  # how the copy on Drive stands, where there is one
+    note: str = ""  # how long it will take, with a warning where that is too long
     ended: bool = False
 
     def state(self) -> str:
@@ -59,12 +60,14 @@ class Panel:
             f'<div role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{done:.0f}" style="{_BAR}">'
             f'<div style="{_FILL};width:{done:.1f}%"></div></div>'
             f'<div style="{_ROW}">{_spans(numbers)}</div>'
-            f'<div style="{_ROW};opacity:.8">{_spans([html.escape(self.saved())])}</div></div>'
+            f'<div style="{_ROW};opacity:.8">{_spans([html.escape(self.saved())])}</div>'
+            f'<div style="opacity:.8">{html.escape(self.note)}</div></div>'
         )
 
     def __repr__(self) -> str:
         numbers = "  ".join(f"{name} {value}" for name, value in self.numbers().items())
-        return f"{STAGES[self.stage]} step {self.step:,} of {self.horizon:,}, {self.state()}  {numbers}  {self.saved()}"
+        told = f"{STAGES[self.stage]} step {self.step:,} of {self.horizon:,}, {self.state()}"
+        return "  ".join(filter(None, (told, numbers, self.saved(), self.note)))
 
 
 def _spans(parts) -> str:

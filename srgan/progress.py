@@ -16,6 +16,7 @@ from srgan import places
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_TO_MEASURE = 10.0  # of training before its length is foretold
+UNMEASURED_CALLS = 2  # of the device: they compile, and say nothing of the speed
 WORTH_TELLING = 60.0  # seconds; shorter trainings are not foretold
 
 
@@ -28,7 +29,7 @@ class Progress:
         """Training of `stage` goes on from `step` towards `horizon`."""
         self.stage, self.step, self.horizon, self.batch_size = stage, step, horizon, batch_size
         self._measured = step, time.monotonic()  # where the measuring of its speed begins
-        self._compiled = self._foretold = False
+        self._calls, self._foretold = 0, False
         self._printed = 0.0
         self._bar = None
         if self.has_bar():
@@ -37,12 +38,17 @@ class Progress:
     def tick(self, step: int) -> None:
         """Training has come to `step`; told after each call of the device, several times a second or every few seconds."""
         self.step = step
-        if not self._compiled:  # the first call says nothing of the speed
-            self._compiled, self._measured = True, (step, time.monotonic())
+        self._calls += 1
+        if self._calls <= UNMEASURED_CALLS:
+            self._measured = step, time.monotonic()
         elif not self._foretold and time.monotonic() - self._measured[1] >= SECONDS_TO_MEASURE:
             self._foretold = True
             if self.seconds_left() > WORTH_TELLING:
-                self.say(self.forecast())
+                self.foretell(self.forecast())
+
+    def foretell(self, sentence: str) -> None:
+        """Tell how long the stage will take."""
+        self.say(sentence)
 
     def seconds_left(self) -> float:
         """Of this stage, at the speed measured so far; 0 before anything was measured."""

@@ -72,7 +72,7 @@ def test_a_constant_and_a_single_row_are_drawn_within_the_panel():
 def test_a_gan_shows_d_with_a_line_at_a_half_and_srresnet_the_learning_rate():
     gan = [row(step, perceptual=0.1, content=0.1, discriminator=1.4, d_hr=0.6, d_sr=0.4) for step in range(1, 60)]
     panels = re.findall(r'aria-label="(.*?)"', curves.of_stage(gan))
-    assert panels == ["Loss, all steps", "Loss, the last fifth", "D&#x27;s belief that it sees a photo", "Images a second"]
+    assert panels == ["Loss, all steps", "Loss, the newest steps", "D&#x27;s belief that it sees a photo", "Images a second"]
     third = re.findall(r"<svg.*?</svg>", curves.of_stage(gan))[2]
     (dashed,) = [line for line in ElementTree.fromstring(third).iter("line") if line.get("stroke-dasharray")]
     assert float(dashed.get("y1")) == float(dashed.get("y2")) == pytest.approx(labels(third)["0.5"][1] - 4, abs=1)
@@ -80,6 +80,12 @@ def test_a_gan_shows_d_with_a_line_at_a_half_and_srresnet_the_learning_rate():
     assert re.findall(r'aria-label="(.*?)"', curves.of_stage([row(1), row(2)]))[2] == "Learning rate"
     alone = [{"step": 1.0, "discriminator": 1.0, "d_hr": 0.5, "d_sr": 0.5, "learning_rate": 1.0, "images_per_second": 1.0}]
     assert "discriminator loss" in curves.of_stage(alone)
+
+
+@pytest.mark.parametrize(("count", "first"), [(5, 1), (30, 11), (1000, 801)])
+def test_the_second_panel_has_the_last_fifth_but_twenty_rows_at_least(count, first):
+    second = re.findall(r"<svg.*?</svg>", curves.of_stage([row(step) for step in range(1, count + 1)]))[1]
+    assert str(first) in labels(second) and f"step {count:,}" in labels(second)
 
 
 def test_names_are_escaped():

@@ -21,15 +21,16 @@ def train(now, seconds_a_step: float, steps: int, horizon: int, compiling: float
     told.say = told.said.append
     told.has_bar = lambda: False
     told.start("srgan", 100, horizon, 16)
-    now[0] += compiling
-    told.tick(101)
+    for step in (100, 101):
+        now[0] += compiling
+        told.tick(step)
     for step in range(102, 101 + steps):
         now[0] += seconds_a_step
         told.tick(step)
     return told
 
 
-def test_the_forecast_is_of_the_steps_after_the_first_call(now):
+def test_the_forecast_is_of_the_steps_after_the_first_two_calls(now):
     told = train(now, seconds_a_step=0.5, steps=200, horizon=10_100)
     # 10 seconds after step 101: at step 121, with 9,979 steps to go.
     assert told.said == [f"As the first steps go (0.5 s each), stage srgan has {lasting(0.5 * 9979)} to go."]
