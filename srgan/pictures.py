@@ -84,7 +84,7 @@ def read(path: Path) -> Picture:
             frames=[np.ascontiguousarray(turn(frame))],
             format=image.format,
             icc=icc if icc and _fits(icc, frame) else None,
-            dpi=tuple(float(value) for value in dpi) if dpi and min(dpi) > 0 else None,
+            dpi=tuple(float(value) for value in dpi) if dpi and min(dpi) > 1 else None,
             exif=exif.tobytes() if len(exif) else None,
             notes=notes,
         )
@@ -120,9 +120,7 @@ class _opened:
         pixels = self._image.width * self._image.height * frames
         if pixels > LARGEST:
             self.__exit__(None, None, None)
-            raise SRGANError(
-                f"{self._path} has {pixels / 1e6:,.0f} megapixels; the most is {LARGEST / 1e6:.0f}. Cut it into parts."
-            )
+            raise self._told(Image.DecompressionBombError())
         return self._image
 
     def __exit__(self, kind, error, traceback) -> None:
@@ -134,6 +132,10 @@ class _opened:
     def _told(self, error: Exception) -> SRGANError:
         if isinstance(error, FileNotFoundError):
             return SRGANError(f"There is no file {self._path}.")
+        if isinstance(error, IsADirectoryError):
+            return SRGANError(f"{self._path} is a folder, not a file.")
+        if isinstance(error, Image.DecompressionBombError):
+            return SRGANError(f"{self._path} has more than the {LARGEST / 1e6:.0f} megapixels that are taken. Cut it into parts.")
         if isinstance(error, Image.UnidentifiedImageError):
             return SRGANError(f"{self._path} is no image, or of none of the kinds {', '.join(FORMATS)}.")
         reason = getattr(error, "strerror", None) or error or type(error).__name__
@@ -216,8 +218,8 @@ def _fits(icc: bytes, frame: np.ndarray) -> bool:
 def _moving(image: Image.Image) -> Picture:
     frames, durations = [], []
     for frame in ImageSequence.Iterator(image):
-        durations.append(int(frame.info.get("duration", 100)))
         frames.append(np.asarray(frame.convert("RGBA")))
+        durations.append(int(frame.info.get("duration", 100)))  # known once the frame is read
     if all(frame[..., 3].min() == 255 for frame in frames):
         frames = [frame[..., :3] for frame in frames]
     icc = image.info.get("icc_profile")
@@ -309,4 +311,6 @@ def _write_by_pillow(path: Path, form: str, whole: list[np.ndarray], like: Pictu
         options |= {"save_all": True, "append_images": images[1:], "duration": like.durations, "loop": like.loop}
         if form == "GIF":
             options |= {"disposal": 2 if images[0].mode == "RGBA" else 0}
-    images[0].save(path, **options)
+    content = io.BytesIO()  # Pillow's own way to the disk does not notice every failure there
+    images[0].save(content, **options)
+    path.write_bytes(content.getbuffer())

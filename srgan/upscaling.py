@@ -203,12 +203,12 @@ def targets(found: list[tuple[Path, Path]], out: Path | None, ending: Callable[[
 
 def ending(source: Path) -> str:
     """What stands behind the stem of the result: moving pictures and TIFF keep their kind, the other images become PNG."""
-    if is_video(source):
-        return _video().default_target(source).name.removeprefix(source.stem)
     try:
+        if is_video(source):
+            return _video().default_target(source).name.removeprefix(source.stem)
         form, moves = pictures.kind(source)
-    except SRGANError:
-        return f"{SUFFIX}.png"  # the reason is told when its turn comes
+    except SRGANError:  # the reason is told when its turn comes
+        return SUFFIX + (".mp4" if _is_called_video(source) else ".png")
     keeps = moves or form == "TIFF"
     return SUFFIX + (source.suffix.lower() if keeps and source.suffix.lower() in pictures.WRITTEN else ".png")
 

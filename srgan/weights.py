@@ -89,7 +89,7 @@ def load(path: Path) -> keras.Model:
         with precision.policy("float32"):
             generator = models.generator(Config(**content["network"]))
         generator.load_weights(path)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise SRGANError(f"{card_path(path)} does not describe the network of {path.name} ({error}).") from error
     return generator
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 
 import nbformat
@@ -80,6 +81,6 @@ def test_weights_that_are_not_there_are_told_in_words(tmp_path):
 
 def test_the_form_offers_the_weights_that_come_with_the_project_and_the_default_is_there():
     notebook = nbformat.read(notebooks.FOLDER / f"{notebooks.UPSCALE}.ipynb", as_version=4)
-    assert '# @param ["srgan", "srresnet", "fast"]' in notebook.cells[3].source
-    default = re.search(r'model = "(\w+)"', notebook.cells[3].source).group(1)
-    assert weights.card(weights.find(default))["stage"] == "srgan"
+    offered = json.loads(re.search(r"model = .*@param (\[.*?\])", notebook.cells[3].source).group(1))
+    assert offered == [name for name in weights.SHIPPED if weights.find(name).is_file()]
+    assert re.search(r'model = "(\w+)"', notebook.cells[3].source).group(1) == offered[0]
