@@ -240,7 +240,7 @@ def test_ctrl_c_in_a_run_saves_before_it_stops_and_the_next_run_goes_on(tmp_path
     process = subprocess.Popen(
         command, cwd=PROJECT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)
     )
-    guard = threading.Timer(180, process.kill)
+    guard = threading.Timer(400, process.kill)
     guard.start()
     for line in process.stdout:
         if line.startswith("srresnet step"):
