@@ -64,6 +64,7 @@ class Config:
 
     # Losses, paper §2.2
     pixel_loss: Literal["mse", "mae"] = "mse"  # wherever the content is "pixels"
+    pixel_weight: float = 0.0  # of the pixel loss beside the features', wherever the content is features
     pretrain_content: str = "pixels"  # of stage srresnet: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
     content: str = "vgg19/block5_conv4"  # of stage srgan, likewise
     content_scale: float = 1 / 12.75  # features are multiplied by it before the MSE; paper §3.2
@@ -129,7 +130,7 @@ class Config:
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
         not_negative = ("seed", "photos", "smallest_side", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps",
                         "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
-                        "gan_learning_rate", "adversarial_weight", "total_variation_weight")  # fmt: skip
+                        "gan_learning_rate", "pixel_weight", "adversarial_weight", "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:
@@ -270,7 +271,10 @@ _PRESETS = {
     | dict(
         pretrain_steps=16_000,
         gan_steps=2000,
-        content="vgg19/block2_conv2",  # texture rather than meaning, and its features exist on CPUs too
+        content="vgg19/block2_conv2",  # texture rather than meaning, and at a CPU's price
+        content_scale=1.0,  # of a VGG19 whose channels are normalised
+        pixel_weight=10.0,  # a pooling lies before those features, and a fine grid would slip through it
+        adversarial_weight=0.05,
         discriminator_filters=32,
         discriminator_dense=256,
     ),

@@ -14,10 +14,11 @@ def pixel_loss(config: Config, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
 
 
 def content_loss(config: Config, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-    """The pixel loss, or the MSE of `features` where there are any; those of HR take no gradient."""
+    """The pixel loss; or the MSE of `features` where there are any (HR's take no gradient), plus the former at its weight."""
     if features is None:
         return pixel_loss(config, hr, sr)
-    return tf.reduce_mean(tf.square(tf.stop_gradient(features(hr)) - features(sr)))
+    loss = tf.reduce_mean(tf.square(tf.stop_gradient(features(hr)) - features(sr)))
+    return loss + config.pixel_weight * pixel_loss(config, hr, sr) if config.pixel_weight else loss
 
 
 def adversarial_loss(sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -35,6 +35,13 @@ def test_content_loss_is_the_mse_of_features_whatever_the_pixel_loss():
     assert float(losses.content_loss(config, lambda images: 3 * images**2, HR, SR)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_pixels_have_their_weight_beside_the_features():
+    config = Config(pixel_loss="mae", pixel_weight=0.5)
+    expected = 9 * np.mean((HR**2 - SR**2) ** 2) + 0.5 * np.mean(np.abs(HR - SR))
+    assert float(losses.content_loss(config, lambda images: 3 * images**2, HR, SR)) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.content_loss(config, None, HR, SR)) == pytest.approx(np.mean(np.abs(HR - SR)), rel=1e-5)
+
+
 def test_content_loss_sends_its_gradient_to_sr_alone():
     hr, sr = tf.constant(HR), tf.constant(SR)
     with tf.GradientTape() as tape:
