@@ -31,23 +31,11 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path
     card = weights.card(source)
     upscaler = upscale.load(source)
     scores = {benchmark: _scores(upscaler, folders[benchmark]) for benchmark in BENCHMARKS}
-    trainings = [*card["before"], card]
     target = weights.find(name)
     content = source.read_bytes()
     paths.write_atomically(target, lambda temporary: temporary.write_bytes(content))
-    paths.write_json(
-        weights.card_path(target),
-        {
-            "stage": card["stage"],
-            "step": sum(training["step"] for training in trainings),
-            "seconds": round(sum(training["seconds"] for training in trainings)),
-            "trainings": [_told(training) for training in trainings],
-            "scores": scores,
-            "photos": photos,
-            "network": card["network"],
-            "sha256": card["sha256"],
-        },
-    )
+    told = _told(card) | {"before": [_told(training) for training in card["before"]], "scores": scores, "photos": photos}
+    paths.write_json(weights.card_path(target), told | {"network": card["network"], "sha256": card["sha256"]})
     return target
 
 
@@ -62,29 +50,32 @@ def _scores(upscaler: upscale.Upscaler, folder: Path) -> dict[str, float]:
 
 
 def _told(training: dict) -> dict:
-    """What the card says of one training: the command that repeats it, and what it took."""
+    """What the card says of one training: the command that repeats it, and what it took. Of paths only the last part."""
+    settings = {name: _short(name, value) for name, value in training["settings"].items() if name != "run"}
     return {
-        "command": command(training["stage"], training["settings"]),
-        **{key: training[key] for key in ("stage", "step", "commit", "machine")},
-        "hours": round(training["seconds"] / 3600, 2),
+        "command": command(training["stage"], settings),
+        **{key: training[key] for key in ("stage", "step", "seconds", "commit", "machine")},
+        "settings": settings,
     }
 
 
+def _short(name: str, value):
+    """The value of a setting without the places of this machine."""
+    if name == "dataset" and value.startswith("folder:"):
+        return f"folder:{Path(value.removeprefix('folder:')).name}"
+    return Path(value).name if name == "initial" else value
+
+
 def command(stage: str, settings: dict) -> str:
-    """The shell's command for a training with `settings` (those that differ from the defaults of `Config`), without the
-    places of this machine: of paths only the last part is told."""
+    """The shell's command for a training with `settings` (those that differ from the defaults of `Config`)."""
     preset = settings.get("preset", "custom")
     known = configuration.preset(preset).to_dict() if preset in configuration.PRESETS else Config().to_dict()
     whole = {field.name: field.default for field in dataclasses.fields(Config)} | settings
     words = ["python", "-m", "srgan", "pretrain" if stage == "srresnet" else "train"]
     words += ["--preset", preset] if preset in configuration.PRESETS else []
     for name, value in whole.items():
-        if name in ("preset", "run") or value == known[name]:
-            continue
-        if name == "dataset":
-            words += ["--dataset", "folder:" + Path(value).name if value.startswith("folder:") else value]
-        else:
-            words += ["--set", f"{name}={Path(value).name if name == 'initial' else value}"]
+        if name not in ("preset", "run") and value != known[name]:
+            words += ["--dataset", value] if name == "dataset" else ["--set", f"{name}={value}"]
     return shlex.join(words)
 
 
@@ -97,6 +88,7 @@ def table() -> str:
             continue
         card, parameters = weights.card(weights.find(name)), weights.load(weights.find(name)).count_params()
         scores = " | ".join(f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
-        took = f"{card['step']:,} steps, {card['seconds'] / 3600:.1f} h"
+        steps, seconds = (sum(training[key] for training in (*card["before"], card)) for key in ("step", "seconds"))
+        took = f"{steps:,} steps, {seconds / 3600:.1f} h"
         rows.append(f"| `{name}` | {parameters:,} | {scores} | {card['scores']['BSD100']['detail']:.2f} | {took} |")
     return "\n".join(rows)

@@ -70,7 +70,9 @@ def test_the_weights_that_come_with_the_project_are_told_with_a_photo_before_and
     config = Config(blocks=1, filters=4)
     (project / "model").mkdir()
     scores = {name: {"psnr_y": 12.3, "detail": 0.5} for name in shipping.BENCHMARKS}
-    weights.save(weights.find("fast"), models.generator(config), config, {"scores": scores, "step": 1200, "seconds": 5400})
+    weights.save(
+        weights.find("fast"), models.generator(config), config, {"scores": scores, "step": 1200, "seconds": 5400, "before": []}
+    )
     (project / "README.md").write_text(f"{BEGIN}\nkept\n{face.END}\n{face.BEGIN.format('ship')}\nold\n{face.END}\nbelow\n")
     face.update_weights()
     text = (project / "README.md").read_text()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srgan import evaluation, metrics, models, shipping, upscale, weights
+from srgan import evaluation, metrics, models, shipping, training, upscale, weights
 from srgan.config import preset
 from srgan.errors import SRGANError
+from srgan.state import State
 
 
 @pytest.fixture
@@ -49,17 +50,20 @@ def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, b
     path = shipping.ship("fast", trained, "photos of a friend", benchmarks)
     assert path == project / "model" / "fast.weights.h5" and path.read_bytes() == trained.read_bytes()
     card = weights.card(path)
-    assert (card["step"], card["seconds"], card["photos"]) == (12, 3600, "photos of a friend")
+    assert (card["step"], card["seconds"], card["photos"]) == (7, 1800.0, "photos of a friend")
     command = (
         "python -m srgan pretrain --preset fast --dataset 'folder:my photos' --set blocks=1 --set filters=4 --set pretrain_steps=7"
     )
-    assert [training["command"] for training in card["trainings"]] == [command, command]
-    assert [training["hours"] for training in card["trainings"]] == [0.5, 0.5]
+    assert card["command"] == command and [(before["step"], before["command"]) for before in card["before"]] == [(5, command)]
+    assert card["settings"]["dataset"] == "folder:my photos"
     assert str(tmp_path) not in json.dumps(card)
     _, lr, hr = next(evaluation.benchmark(benchmarks["Set5"]))
     assert card["scores"]["Set5"]["psnr_y"] == pytest.approx(metrics.psnr_y(hr, upscale.load(trained)(lr)), abs=1e-3)
     line = shipping.table().splitlines()[-1]
     assert line.startswith("| `fast` | ") and line.endswith(" | 12 steps, 1.0 h |")
+    state = State(preset("fast", blocks=1, filters=4), "srresnet")  # and a training can begin from them
+    training._begin_from_weights(preset("fast", blocks=1, filters=4), path, state)
+    assert [before["step"] for before in state.before] == [5, 7]
 
 
 def test_what_cannot_be_shipped_is_refused_in_words(trained, benchmarks, project):
