@@ -50,7 +50,7 @@ def test_a_download_link_is_the_file_itself(tmp_path, monkeypatch):
 def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
     """What happens when somebody chooses `files`, in either version of the widgets."""
     if ipywidgets.__version__.startswith("7."):
-        button.value = {name: {"metadata": {}, "content": content} for name, content in files.items()}
+        button.set_trait("value", {name: {"metadata": {}, "content": content} for name, content in files.items()})
     else:
         about = {"type": "image/png", "size": 1, "last_modified": datetime.datetime(2026, 1, 1)}
         button.value = tuple(about | {"name": name, "content": memoryview(content)} for name, content in files.items())
