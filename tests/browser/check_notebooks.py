@@ -3,13 +3,18 @@
 One page a stage, in order, on one small run; screenshots of each lie under output/browser/ afterwards.
 """
 
+import io
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser does that")
 
-from srgan import history, notebooks
+from srgan import __main__ as main
+from srgan import history, images, notebooks, sources
 from srgan.config import STAGES
 from srgan.paths import Paths
 from tests.browser import lab
@@ -141,9 +146,52 @@ def test_the_later_notebooks_run_to_their_end(server, browser, name):
     notebook.close()
 
 
-# 06 Upscale ---------------------------------------------------------------------------------------------------------
-# Its checks belong here: a photo through the upload control (`page.set_input_files`), the slider dragged (the picture
-# under it changes), the download (`page.expect_download`) compared with `python -m srgan upscale` of the same photo.
+@pytest.fixture
+def photo(tmp_path):
+    """A part of the sample photo, of a size that takes a second."""
+    Image.fromarray(images.read_image(sources.sample_photo())[100:160, 200:280]).save(tmp_path / "my photo.png")
+    return tmp_path / "my photo.png"
+
+
+def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, browser, photo):
+    notebook = server.open(browser, notebooks.UPSCALE)
+    notebook.run_all()
+    notebook.wait_until_done()
+    check_what_is_seen(notebook)
+    notebook.screenshot("06_slider", notebook.cell("viewing.slider"))
+    notebook.screenshot("06_detail", notebook.cell("most_detailed"))
+
+    # A photo through the button.
+    cell = notebook.cell("utils.upload_photos")
+    with notebook.page.expect_file_chooser() as asked:
+        cell.locator(".widget-upload, .jupyter-button").first.click()
+    asked.value.set_files(photo)
+    handle = cell.locator("input[type=range]")
+    handle.wait_for(state="attached")
+
+    # The picture under the line changes when it is dragged: first bicubic up to the middle, then nearly everywhere.
+    slider = handle.locator("xpath=..")
+    slider.scroll_into_view_if_needed()
+    box, seen = slider.bounding_box(), []
+    for fraction in (0.5, 0.95):
+        notebook.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        notebook.page.mouse.down()
+        notebook.page.mouse.move(box["x"] + box["width"] * fraction, box["y"] + box["height"] / 2, steps=5)
+        notebook.page.mouse.up()
+        seen.append(np.asarray(Image.open(io.BytesIO(slider.screenshot())).convert("RGB")).astype(int))
+    changed = np.abs(seen[0] - seen[1]).mean(axis=(0, 2))  # by column
+    width = len(changed)
+    assert changed[: int(0.45 * width)].max() < 1  # left of both lines: bicubic both times
+    assert changed[int(0.55 * width) : int(0.85 * width)].mean() > 2
+    notebook.screenshot("06_own", cell)
+
+    # The download is what the shell makes.
+    with notebook.page.expect_download() as begun:
+        cell.locator("a[download]").click()
+    assert begun.value.suggested_filename == "my photo_x4.png"
+    assert main.main(["upscale", str(photo), "--model", "srresnet"]) == 0
+    assert Path(begun.value.path()).read_bytes() == photo.with_name("my photo_x4.png").read_bytes()
+    notebook.close()
 
 
 def test_a_narrow_dark_page_can_be_read_even_where_the_notebook_is_not_trusted(browser, project, tmp_path):

@@ -42,6 +42,9 @@ def copy_project(folder: Path, parameters: dict) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("utils.py", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder / name)
+    (folder / "model").mkdir()
+    for path in (PROJECT / "model").glob("*.*"):  # the weights that come with the project, and their cards
+        shutil.copy(path, folder / "model")
     for name in notebooks.SERIES:
         path = folder / "notebooks" / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
