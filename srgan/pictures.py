@@ -282,6 +282,8 @@ def _write_tiff(path: Path, form: str, whole: list[np.ndarray], like: Picture) -
     import tifffile
 
     (pixels,) = whole
+    if pixels.shape[2] == 2 and pixels.dtype == np.uint16:
+        pixels = pixels[..., [0, 0, 0, 1]]  # few programs read gray with transparency of 16 bits
     channels = pixels.shape[2]
     tifffile.imwrite(
         path,
