@@ -37,7 +37,7 @@ def find_browser() -> str | None:
 
 
 def copy_project(folder: Path, parameters: dict) -> Path:
-    """The project, whose notebooks have `parameters` in a cell of their own; runs write into the copy."""
+    """The project, whose notebooks have `parameters`, if any, in a cell of their own; runs write into the copy."""
     for name in ("srgan", "notebooks"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("utils.py", "pyproject.toml"):
@@ -45,7 +45,7 @@ def copy_project(folder: Path, parameters: dict) -> Path:
     (folder / "model").mkdir()
     for path in (PROJECT / "model").glob("*.*"):  # the weights that come with the project, and their cards
         shutil.copy(path, folder / "model")
-    for name in notebooks.SERIES:
+    for name in notebooks.SERIES if parameters else ():
         path = folder / "notebooks" / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
         notebooks.inject(notebook, parameters)
