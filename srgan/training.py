@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from srgan import checkpoints, data, events, mirror, records, replicas, weights
 from srgan.config import STAGES, Config
-from srgan.errors import SRGANError
+from srgan.errors import SRGANError, Stopped
 from srgan.heartbeat import Heartbeat
 from srgan.history import History
 from srgan.paths import Paths, remove_leftovers
@@ -44,7 +44,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
 
     Writes checkpoints and weights under model/, the loss history under loss/, sample strips under output/; of several
     workers the first does. Ctrl-C, the notebook's stop button and SIGTERM end it after the current steps, with
-    everything saved, in a KeyboardInterrupt. Raises SRGANError if stage srgan finds no SRResNet weights, if `initial`
+    everything saved, in a Stopped (a KeyboardInterrupt). Raises SRGANError if stage srgan finds no SRResNet weights, if `initial`
     names none that fit, if the checkpoint is of other settings, if a loss is not finite, if a file cannot be written,
     or if another worker dies.
     """
@@ -72,7 +72,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         finally:
             progress.close()
     if stop or state.step < horizon:
-        raise KeyboardInterrupt(f"Stopped at step {state.step} of {horizon}, saved. Run the same again to go on.")
+        raise Stopped(f"Stopped at step {state.step} of {horizon}, saved. Run the same again to go on.")
     return state
 
 
