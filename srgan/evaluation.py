@@ -68,14 +68,16 @@ def benchmark_folders(paths: Paths) -> dict[str, Path]:
 
 def benchmark(folder: Path) -> Iterator[TestImage]:
     """The pairs of one benchmark: its stored LR, and HR cut to 4 times its size (the published protocol)."""
-    for hr_path in sorted((folder / "HR").iterdir()):
-        if hr_path.suffix.lower() not in images.SUFFIXES:
-            continue
+    for hr_path in _hr_paths(folder):
         lr_path = folder / "LR_x4" / hr_path.name
         lr, hr = images.read_image(lr_path), images.crop_to_scale(images.read_image(hr_path))
         if hr.shape[:2] != (4 * lr.shape[0], 4 * lr.shape[1]):
             raise SRGANError(f"{lr_path} is {lr.shape[1]}x{lr.shape[0]}, not a quarter of {hr_path}, {hr.shape[1]}x{hr.shape[0]}.")
         yield hr_path.stem, lr, hr
+
+
+def _hr_paths(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "HR").iterdir() if path.suffix.lower() in images.SUFFIXES)
 
 
 def measure(test_images: Iterator[TestImage], methods: dict[str, upscale.Upscaler]) -> dict[str, dict[str, dict]]:
@@ -120,10 +122,11 @@ def evaluate(config: Config, paths: Paths) -> dict:
     if (before.get("weights"), before.get("inputs"), before.get("measures")) == (digests, inputs, measures):
         return before
 
-    sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(folder) for name, folder in folders.items()}
+    sources = {HELD_OUT: (held_out(dataset), len(dataset.test))}
+    sources |= {name: (benchmark(folder), len(_hr_paths(folder))) for name, folder in folders.items()}
     per_image = {
-        name: measure(tqdm(source, desc=f"measuring {name}", unit="image", disable=None), methods)
-        for name, source in sources.items()
+        name: measure(tqdm(source, total=count, desc=f"measuring {name}", unit="image", disable=None), methods)
+        for name, (source, count) in sources.items()
     }
     results = {
         "sets": {name: {method: mean(values) for method, values in by.items()} for name, by in per_image.items()},
