@@ -73,6 +73,7 @@ class Config:
     real_label: float = 1.0  # D's target for HR
     fake_label: float = 0.0  # D's target for SR
     generator_label: float = 1.0  # what G wants D to say of SR
+    random_shift: int = 0  # pixels by which the GAN sees pictures rolled at most, newly drawn each step; 0: as they are
     label_noise: float = 0.0  # standard deviation of a normal distribution around each label ...
     label_noise_on: Literal["all", "fake"] = "all"  # ... or around that of SR alone
 
@@ -129,7 +130,7 @@ class Config:
         at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
         not_negative = ("seed", "photos", "smallest_side", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps",
-                        "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
+                        "random_shift", "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
                         "gan_learning_rate", "pixel_weight", "adversarial_weight", "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")

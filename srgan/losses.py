@@ -48,6 +48,19 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
     return down + across
 
 
+def rolled(config: Config, step: tf.Tensor, *images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """`images`, all rolled down and right by the same pixels, up to `random_shift`: a pure function of seed and step.
+
+    The strides of D and the poolings of VGG lie on a grid, and so do the pixels of a shuffle. Where the two are always aligned G learns
+    a fine grid that pleases D; over shifts that vary it averages out.
+    """
+    if not config.random_shift:
+        return images
+    seed = tf.stack([tf.cast(step, tf.int32), tf.constant(3 * config.seed, tf.int32)])
+    shift = tf.random.stateless_uniform((2,), seed, 0, config.random_shift + 1, tf.int32)
+    return tuple(tf.roll(image, shift, (1, 2)) for image in images)
+
+
 def labels(config: Config, kind: str, step: tf.Tensor) -> tf.Tensor:
     """Labels (B, 1) of `kind` "real", "fake" or "generator", hard or with normal noise: a pure function of seed and step."""
     shape, value = (config.batch_size, 1), getattr(config, f"{kind}_label")

@@ -43,7 +43,7 @@ def discriminator_step(config: Config, state: State, _features: Features | None 
     generator, discriminator, optimizer = state.generator, state.discriminator, state.d_optimizer
 
     def step(index, lr, hr):
-        sr = generator(lr, training=False)
+        sr, hr = losses.rolled(config, index, generator(lr, training=False), hr)
         with tf.GradientTape() as tape:
             hr_logits, sr_logits = discriminator(hr, training=True), discriminator(sr, training=True)
             loss = losses.discriminator_loss(hr_logits, sr_logits, *_labels(config, index, "real", "fake"))
@@ -67,7 +67,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         real, fake, wanted = _labels(config, index, "real", "fake", "generator")
         tape = tf.GradientTape(persistent=True)
         with tape:
-            sr = generator(lr, training=True)
+            sr, hr = losses.rolled(config, index, generator(lr, training=True), hr)
             hr_logits = discriminator(hr, training=True)
             sr_logits = discriminator(sr, training=True)
 
