@@ -59,6 +59,7 @@ class Config:
     # Discriminator, paper §2.1.1
     discriminator_filters: int = 64  # of the first convolution; the last one has 8 times as many
     discriminator_dense: int = 1024
+    discriminator_norm: bool = True  # batch norm in D, HR and SR each by its own statistics: what all of SR share it cannot see
     discriminator_order: Literal["norm_first", "activation_first"] = "norm_first"  # conv-BN-LeakyReLU or conv-LeakyReLU-BN
     discriminator_momentum: float = 0.99
 

@@ -79,10 +79,14 @@ def discriminator(config: Config) -> keras.Model:
     image = keras.Input((config.hr_size, config.hr_size, 3), name="image")
     base = config.discriminator_filters
     x = image if config.hr_range == "minus_one_one" else layers.Rescaling(0.5, offset=0.5, name="image_range")(image)
-    x = layers.Conv2D(base, 3, padding="same", name="conv1")(x)
+    initializer = "glorot_uniform" if config.discriminator_norm else "he_normal"
+    x = layers.Conv2D(base, 3, padding="same", kernel_initializer=initializer, name="conv1")(x)
     x = layers.LeakyReLU(LEAK, name="leaky1")(x)
     for i, (multiple, stride) in enumerate(((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)), start=2):
-        x = layers.Conv2D(multiple * base, 3, stride, padding="same", name=f"conv{i}")(x)
+        x = layers.Conv2D(multiple * base, 3, stride, padding="same", kernel_initializer=initializer, name=f"conv{i}")(x)
+        if not config.discriminator_norm:
+            x = layers.LeakyReLU(LEAK, name=f"leaky{i}")(x)
+            continue
         norm = BatchNormalization(momentum=config.discriminator_momentum, name=f"norm{i}")
         leaky = layers.LeakyReLU(LEAK, name=f"leaky{i}")
         x = leaky(norm(x)) if config.discriminator_order == "norm_first" else norm(leaky(x))
