@@ -59,7 +59,7 @@ class Config:
     # Discriminator, paper §2.1.1
     discriminator_filters: int = 64  # of the first convolution; the last one has 8 times as many
     discriminator_dense: int = 1024
-    discriminator_norm: bool = True  # batch norm in D, HR and SR each by its own statistics: what all of SR share it cannot see
+    discriminator_norm: bool = True  # batch norm in D; without, each picture is judged alone
     discriminator_order: Literal["norm_first", "activation_first"] = "norm_first"  # conv-BN-LeakyReLU or conv-LeakyReLU-BN
     discriminator_momentum: float = 0.99
 
@@ -273,11 +273,13 @@ _PRESETS = {
     | dict(
         pretrain_steps=16_000,
         gan_steps=2000,
-        content="vgg19/block2_conv2",  # texture rather than meaning, and at a CPU's price
-        content_scale=0.45,  # of a VGG19 whose channels are normalised
-        pixel_weight=10.0,  # a max-pooling lies before those features and welcomes a fine grid; pixels do not
-        adversarial_weight=0.1,  # with these three, each term's gradient in SR is about as large as the others'
+        content="vgg19/block1_conv2",  # before the first max-pooling, which would welcome a fine grid (docs/weights.md)
+        content_scale=1.0,  # of a VGG19 whose channels are normalised
+        pixel_weight=5.0,
+        adversarial_weight=0.03,  # by their gradients in SR: content 5, adversarial 1, pixels 1
+        discriminator_norm=False,
         discriminator_steps=150,
+        random_shift=15,
         discriminator_filters=32,
         discriminator_dense=256,
     ),

@@ -51,8 +51,8 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
 def rolled(config: Config, step: tf.Tensor, *images: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """`images`, all rolled down and right by the same pixels, up to `random_shift`: a pure function of seed and step.
 
-    The strides of D and the poolings of VGG lie on a grid, and so do the pixels of a shuffle. Where the two are always aligned G learns
-    a fine grid that pleases D; over shifts that vary it averages out.
+    The strides of D lie on a grid, and so do the pixels of a shuffle. Where the two are always aligned, what D asks for at some of
+    its places G can give as a fine grid; over shifts that vary it averages out.
     """
     if not config.random_shift:
         return images

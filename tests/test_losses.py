@@ -52,6 +52,19 @@ def test_content_loss_sends_its_gradient_to_sr_alone():
     np.testing.assert_allclose(to_sr, 2 * 4 * (SR - HR) / HR.size, rtol=1e-4, atol=1e-8)
 
 
+def test_pictures_are_rolled_together_by_pixels_that_vary_with_the_step_and_with_nothing_else():
+    assert losses.rolled(Config(), tf.constant(3), HR, SR) == (HR, SR)
+    config, shifts = Config(random_shift=2), set()
+    for step in range(60):
+        hr, sr = (image.numpy() for image in losses.rolled(config, tf.constant(step), tf.constant(HR), tf.constant(SR)))
+        fits = [(y, x) for y in range(3) for x in range(3) if np.array_equal(hr, np.roll(HR, (y, x), (1, 2)))]
+        assert len(fits) == 1 and np.array_equal(sr, np.roll(SR, fits[0], (1, 2)))
+        again = losses.rolled(config, tf.constant(step), tf.constant(HR))[0]
+        assert np.array_equal(again, hr)
+        shifts |= set(fits)
+    assert len(shifts) == 9
+
+
 def test_adversarial_loss_is_minus_the_log_of_what_d_says_of_sr():
     expected = np.mean(-np.log(1 / (1 + np.exp(-LOGITS))))
     assert float(losses.adversarial_loss(LOGITS, np.ones_like(LOGITS))) == pytest.approx(expected, rel=1e-5)

@@ -177,6 +177,15 @@ def test_the_discriminators_order_decides_whether_norm_or_activation_comes_first
         assert np.abs(after - other).max() > 0.1
 
 
+def test_a_discriminator_without_norm_judges_each_picture_alone():
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 32, 32, 3)).astype(np.float32)
+    for norm in (True, False):
+        network = models.discriminator(small(discriminator_norm=norm))
+        assert any("norm" in layer.name for layer in network.layers) == norm
+        in_a_batch, alone = network(images, training=True).numpy()[0], network(images[:1], training=True).numpy()[0]
+        assert np.allclose(in_a_batch, alone, rtol=1e-3, atol=1e-5) != norm
+
+
 def test_the_discriminators_first_convolution_has_no_norm():
     network = models.discriminator(small())
     image = np.random.default_rng(0).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
