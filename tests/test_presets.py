@@ -52,6 +52,9 @@ def test_the_order_of_d_and_the_momenta():
     for name in PRESETS:
         config = preset(name, hr_size=32, discriminator_filters=4, discriminator_dense=8, blocks=1, filters=8)
         names = [layer.name for layer in models.discriminator(config).layers]
+        if name == "shipped":
+            assert not any("norm" in layer for layer in names)
+            continue
         expected = ["conv2", "leaky2", "norm2"] if name == "blog25" else ["conv2", "norm2", "leaky2"]
         assert names[names.index("conv2") : names.index("conv2") + 3] == expected, name
         momentum = {"blog25": 0.8, "coco44": 0.5, "celeba44": 0.5, "coco64": 0.5}.get(name, 0.99)
