@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from srgan import evaluation, images, shipping, study, upscale, weights
+from srgan import evaluation, images, shipping, sources, study, upscale, weights
 from srgan.errors import SRGANError
 from srgan.paths import PROJECT, write_atomically
 from srgan.progress import clock
@@ -16,6 +17,8 @@ BEGIN, END = "<!-- results: written by `python -m srgan {}` -->", "<!-- end of r
 PICTURE = PROJECT / "docs" / "comparison.jpg"
 PHOTO = PROJECT / "docs" / "photo.png"  # what README upscales
 BEFORE_AND_AFTER = PROJECT / "docs" / "before_after.jpg"
+DETAILS = PROJECT / "docs" / "weights.jpg"
+DETAILS_OF = ("chelsea.png", "coffee.png", "motorcycle_left.png")  # samples that none of the weights in model/ learned from
 
 
 def update(results_path: Path) -> list[Path]:
@@ -54,7 +57,7 @@ def update_study(folder: Path) -> list[Path]:
 
 
 def update_weights() -> list[Path]:
-    """Write what the weights in model/ score into README, and its photo before and after into docs/; returns the files written.
+    """Write what the weights in model/ score into README, its photo before and after and details into docs/; returns the files.
 
     Raises SRGANError if there are none.
     """
@@ -63,10 +66,20 @@ def update_weights() -> list[Path]:
         raise SRGANError(f"There are no weights in {weights.find('srgan').parent}: python -m srgan ship brings them there.")
     _write_between(PROJECT / "README.md", "ship", shipping.table())
     lr = images.read_image(PHOTO)
-    best = there[0]
-    strip = images.strip({"bicubic": upscale.bicubic(lr), best: upscale.load(weights.find(best))(lr)})
-    write_atomically(BEFORE_AND_AFTER, lambda temporary: strip.save(temporary, format="JPEG", quality=92, subsampling=0))
-    return [PROJECT / "README.md", BEFORE_AND_AFTER]
+    upscalers = {"bicubic": upscale.bicubic} | {name: upscale.load(weights.find(name)) for name in there}
+    _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", there[0])}), BEFORE_AND_AFTER)
+    photos = {photo.name: photo.path for photo in sources.photos("samples")}
+    _write_jpeg(images.stack([_detail(images.read_image(photos[name]), upscalers) for name in DETAILS_OF]), DETAILS)
+    return [PROJECT / "README.md", BEFORE_AND_AFTER, DETAILS]
+
+
+def _detail(hr: np.ndarray, upscalers: dict[str, upscale.Upscaler]) -> Image.Image:
+    """The most varied part of HR, as each of the upscalers makes it from LR and as it is."""
+    hr = images.crop_to_scale(hr)
+    lr = images.degrade(hr)
+    top, left, side = evaluation.most_detailed(hr)
+    made = {name: upscaler(lr) for name, upscaler in upscalers.items()} | {"HR": hr}
+    return images.strip({name: image[top : top + side, left : left + side] for name, image in made.items()}, height=2 * side)
 
 
 def _write_between(path: Path, command: str, section: str) -> None:
@@ -82,8 +95,13 @@ def _write_between(path: Path, command: str, section: str) -> None:
 def _write_smaller(source: Path, target: Path) -> None:
     """The picture as JPEG at two thirds of its size."""
     with Image.open(source) as picture:
-        smaller = picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS)
-    write_atomically(target, lambda temporary: smaller.save(temporary, format="JPEG", quality=92, subsampling=0))
+        _write_jpeg(
+            picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS), target
+        )
+
+
+def _write_jpeg(picture: Image.Image, target: Path) -> None:
+    write_atomically(target, lambda temporary: picture.save(temporary, format="JPEG", quality=92, subsampling=0))
 
 
 def section(results: dict) -> str:

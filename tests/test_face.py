@@ -65,6 +65,7 @@ def test_a_readme_without_markers_is_refused_and_untouched(project):
 def test_the_weights_that_come_with_the_project_are_told_with_a_photo_before_and_after(project, monkeypatch):
     monkeypatch.setattr(weights, "PROJECT", project)
     monkeypatch.setattr(face, "BEFORE_AND_AFTER", project / "docs" / "before_after.jpg")
+    monkeypatch.setattr(face, "DETAILS", project / "docs" / "weights.jpg")
     with pytest.raises(SRGANError, match=r"There are no weights in .*: python -m srgan ship"):
         face.update_weights()
     config = Config(blocks=1, filters=4)
@@ -84,9 +85,11 @@ def test_the_weights_that_come_with_the_project_are_told_with_a_photo_before_and
     np.testing.assert_allclose(
         strip[30:60, 20:50].mean((0, 1)), upscale.bicubic(images.read_image(face.PHOTO))[8:38, 14:44].mean((0, 1)), atol=4
     )
+    details = images.read_image(project / "docs" / "weights.jpg")
+    assert details.shape[0] > 3 * 2 * 96 and details.shape[1] > 3 * 2 * 96  # three photos; bicubic, fast and HR
 
 
 def test_the_committed_readme_has_the_markers_and_its_picture():
     text = (face.PROJECT / "README.md").read_text(encoding="utf-8")
     assert text.count(BEGIN) == text.count(face.BEGIN.format("ship")) == 1 and text.count(face.END) == 2
-    assert face.PICTURE.is_file() and face.BEFORE_AND_AFTER.is_file() and face.PHOTO.is_file()
+    assert face.PICTURE.is_file() and face.BEFORE_AND_AFTER.is_file() and face.DETAILS.is_file() and face.PHOTO.is_file()
