@@ -85,6 +85,7 @@ class Config:
     gan_steps: int = 200_000  # horizon of stage srgan
     pretrain_learning_rate: float = 1e-4
     gan_learning_rate: float = 1e-4
+    discriminator_rate: float = 1.0  # D's learning rate, as a multiple of the GAN's
     pretrain_schedule: Literal["constant", "cosine", "step"] = "constant"
     gan_schedule: Literal["constant", "cosine", "step"] = "step"  # "step": a tenth from half of the horizon on; paper §3.2
     warmup_steps: int = 0  # linear from 0 at the start of each stage
@@ -132,7 +133,8 @@ class Config:
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
         not_negative = ("seed", "photos", "smallest_side", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps",
                         "random_shift", "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
-                        "gan_learning_rate", "pixel_weight", "adversarial_weight", "total_variation_weight")  # fmt: skip
+                        "gan_learning_rate", "discriminator_rate", "pixel_weight", "adversarial_weight",
+                        "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:
@@ -276,9 +278,10 @@ _PRESETS = {
         content="vgg19/block1_conv2",  # before the first max-pooling, which would welcome a fine grid (docs/weights.md)
         content_scale=1.0,  # of a VGG19 whose channels are normalised
         pixel_weight=5.0,
-        adversarial_weight=0.03,  # by their gradients in SR: content 5, adversarial 1, pixels 1
+        adversarial_weight=0.15,  # by their gradients in SR: content 5, adversarial 5, pixels 1
         discriminator_norm=False,
         discriminator_steps=150,
+        discriminator_rate=5.0,  # else G learns to draw a grid before D learns to see it
         random_shift=15,
         discriminator_filters=32,
         discriminator_dense=256,

@@ -120,15 +120,16 @@ def compile_steps(config: Config, state: State, folder: Path) -> Steps:
     with replicas.strategy().scope():
         content = {"srresnet": config.pretrain_content, "discriminator": "pixels", "srgan": config.content}[state.stage]
         step = STEPS[state.stage](config, state, features(content, config.content_scale, folder))
-    optimizers = [optimizer for optimizer in (state.g_optimizer, state.d_optimizer) if optimizer is not None]
+    rates = ((state.g_optimizer, 1.0), (state.d_optimizer, config.discriminator_rate))
+    optimizers = [(optimizer, share) for optimizer, share in rates if optimizer is not None]
 
     @tf.function(jit_compile=config.xla)
     def on_replica(index, lr, hr):
         return step(index, tf.cast(replicas.part(lr), tf.float32) / 255.0, tf.cast(replicas.part(hr), tf.float32) / 127.5 - 1.0)
 
     def one(index, rate, lr, hr):
-        for optimizer in optimizers:
-            optimizer.learning_rate = rate
+        for optimizer, share in optimizers:
+            optimizer.learning_rate = share * rate
         reported = replicas.strategy().run(on_replica, (index, lr, hr))
         return {name: replicas.mean(value) for name, value in reported.items()}
 

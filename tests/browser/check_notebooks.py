@@ -75,6 +75,14 @@ def test_the_form_has_its_defaults(server, browser, name):
     notebook.close()
 
 
+def test_the_form_of_06_has_its_defaults(server, browser):
+    notebook = server.open(browser, notebooks.UPSCALE)
+    shown = notebook.cell("model =").locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
+    for default in ('model = "srgan"', 'photo = ""', 'workdir = ""', "use_drive = False"):
+        assert default in shown
+    notebook.close()
+
+
 def test_01_runs_to_its_end(server, browser):
     notebook = server.open(browser, "01_preprocess")
     notebook.run_all()
@@ -189,7 +197,7 @@ def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, 
     with notebook.page.expect_download() as begun:
         cell.locator("a[download]").click()
     assert begun.value.suggested_filename == "my photo_x4.png"
-    assert main.main(["upscale", str(photo), "--model", "srresnet"]) == 0
+    assert main.main(["upscale", str(photo)]) == 0
     assert Path(begun.value.path()).read_bytes() == photo.with_name("my photo_x4.png").read_bytes()
     notebook.close()
 
