@@ -166,6 +166,14 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan, alternate, sh
     assert min(moved) > 1e-3  # every kernel of both networks
 
 
+def test_d_learns_at_its_own_multiple_of_the_rate(gan, tmp_path):
+    config = gan.replace(discriminator_rate=3.0)
+    state = training.State(config, "srgan")
+    lr, hr = np.zeros((1, 2, 8, 8, 3), np.uint8), np.zeros((1, 2, 32, 32, 3), np.uint8)
+    steps.compile_steps(config, state, tmp_path)(tf.constant(0, tf.int64), tf.constant([0.01]), tf.constant(lr), tf.constant(hr))
+    assert [float(state.g_optimizer.learning_rate), float(state.d_optimizer.learning_rate)] == pytest.approx([0.01, 0.03])
+
+
 def test_d_alone_learns_what_it_learns_in_a_gan_step_and_g_stands_still(gan):
     alone, together = training.State(gan, "discriminator"), training.State(gan, "srgan")
     assert alone.g_optimizer is None
