@@ -27,7 +27,7 @@ def main() -> int:
         root, home = Path(folder) / "project", Path(folder) / "jupyter"
         root.mkdir()
         home.mkdir()
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = lab.launch(playwright, found)
         with lab.serve(lab.copy_project(root, {}), home) as server:
             print("| notebook | first picture, s | done, s |\n|---|---|---|")
             for name in ORDER:

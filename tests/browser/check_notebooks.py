@@ -21,6 +21,8 @@ from tests.browser import lab
 
 CHANGES = {"pretrain_steps": 600, "gan_steps": 300, "hr_size": 48, "discriminator_filters": 4, "log_every": 5,
            "sample_every": 50, "save_minutes": 0.05}  # fmt: skip
+FORM = ('preset = "quick"', 'dataset = ""', 'workdir = ""', "use_drive = True", "changes = {}")
+FORM_OF_UPSCALE = ('model = "srgan"', 'photo = ""', 'workdir = ""', "use_drive = False")
 TRAINING = {"02_pretrain_srresnet": "srresnet", "03_train_srgan": "srgan"}
 
 
@@ -30,7 +32,7 @@ def browser():
     if found is None:
         pytest.skip("There is no Chromium on this machine: apt-get install chromium, then make test-browser again.")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        opened = lab.launch(started, found)
         yield opened
         opened.close()
 
@@ -66,19 +68,12 @@ def check_training_cell(cell, running: bool = False) -> None:
     assert cell.locator(".jp-OutputArea-output img").count() in ((0, 1) if running else (1, 2))
 
 
-@pytest.mark.parametrize("name", notebooks.SERIES)
+@pytest.mark.parametrize("name", (*notebooks.SERIES, notebooks.UPSCALE))
 def test_the_form_has_its_defaults(server, browser, name):
+    first, *others = FORM_OF_UPSCALE if name == notebooks.UPSCALE else FORM
     notebook = server.open(browser, name)
-    shown = notebook.cell("preset =").locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
-    for default in ('preset = "quick"', 'dataset = ""', 'workdir = ""', "use_drive = True", "changes = {}"):
-        assert default in shown
-    notebook.close()
-
-
-def test_the_form_of_06_has_its_defaults(server, browser):
-    notebook = server.open(browser, notebooks.UPSCALE)
-    shown = notebook.cell("model =").locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
-    for default in ('model = "srgan"', 'photo = ""', 'workdir = ""', "use_drive = False"):
+    shown = notebook.cell(first.split('"')[0].strip()).locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
+    for default in (first, *others):
         assert default in shown
     notebook.close()
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, Playwright
 
 from srgan import notebooks
 from srgan.paths import PROJECT
@@ -34,6 +34,11 @@ def find_browser() -> str | None:
     """The system's Chromium."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def launch(started: Playwright, executable: str) -> Browser:
+    """The browser that `find_browser` found, without a window."""
+    return started.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
 
 
 def copy_project(folder: Path, parameters: dict) -> Path:
