@@ -34,6 +34,8 @@ class Config:
     photos: int = 0  # how many of them, drawn by the seed; 0: all
     smallest_side: int = 0  # pixels; photos with a shorter side are left out
     sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
+    smaller_copies: int = 0  # of each photo to train on, each 3/4 as large as the one before: sharper, and free of JPEG's blocks
+    patch_tries: int = 1  # random patches of a photo of which the most detailed is taken
     hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
     shuffle: bool = True  # an order of its own in each epoch; else always the same
     batch_size: int = 16  # paper §3.2
@@ -127,14 +129,19 @@ class Config:
             self.dataset != "samples" or not self.photos,
             f"The samples come all or none, with a split of their own: photos must be 0, not {self.photos}",
         )
+        self._require(
+            self.sampling == "patches" or (self.smaller_copies == 0 and self.patch_tries == 1),
+            f'sampling "{self.sampling}" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, '
+            f"not {self.smaller_copies} and {self.patch_tries}",
+        )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')
-        at_least_one = ("hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
+        at_least_one = ("patch_tries", "hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
                         "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
-        not_negative = ("seed", "photos", "smallest_side", "blocks", "pretrain_steps", "discriminator_steps", "gan_steps",
-                        "random_shift", "warmup_steps", "save_minutes", "keep_hourly", "label_noise", "pretrain_learning_rate",
-                        "gan_learning_rate", "discriminator_rate", "pixel_weight", "adversarial_weight",
-                        "total_variation_weight")  # fmt: skip
+        not_negative = ("seed", "photos", "smallest_side", "smaller_copies", "blocks", "pretrain_steps", "discriminator_steps",
+                        "gan_steps", "random_shift", "warmup_steps", "save_minutes", "keep_hourly", "label_noise",
+                        "pretrain_learning_rate", "gan_learning_rate", "discriminator_rate", "pixel_weight",
+                        "adversarial_weight", "total_variation_weight")  # fmt: skip
         for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
             self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
         for name in at_least_one:

@@ -23,7 +23,7 @@ from srgan import sources
 from srgan.catalogue import PHOTOS
 from srgan.config import SCALE, Config
 from srgan.errors import SRGANError
-from srgan.images import centre_crop, crop_to_scale, degrade, read_image
+from srgan.images import centre_crop, crop_to_scale, degrade, read_image, resize
 from srgan.paths import Paths, write_json
 from srgan.sources import Photo
 
@@ -98,7 +98,7 @@ class Dataset:
         for slot in range(count):
             lr, hr = self.train.pair(self._photo(step * count + slot))
             if self._config.sampling == "patches":
-                lr, hr = random_patch(lr, hr, size, rng)
+                lr, hr = random_patch(lr, hr, size, rng, self._config.patch_tries)
             lr_batch[slot], hr_batch[slot] = lr, hr
         return lr_batch, hr_batch
 
@@ -122,17 +122,28 @@ class Dataset:
         return int(self._orders[epoch][place])
 
 
-def random_patch(lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """An aligned pair of patches, HR of side `hr_size`, flipped and turned by chance."""
+def random_patch(
+    lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator, tries: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """An aligned pair of patches, HR of side `hr_size`: of `tries` random ones the most detailed, flipped and turned by chance."""
     lr_size = hr_size // SCALE
-    top = int(rng.integers(lr.shape[0] - lr_size + 1))
-    left = int(rng.integers(lr.shape[1] - lr_size + 1))
+    last_top, last_left = lr.shape[0] - lr_size, lr.shape[1] - lr_size
+    places = [(int(rng.integers(last_top + 1)), int(rng.integers(last_left + 1))) for _ in range(tries)]
+    if tries > 1:
+        places.sort(key=lambda place: _variation(lr[place[0] : place[0] + lr_size, place[1] : place[1] + lr_size]))
+    top, left = places[-1]
     flip, turns = int(rng.integers(2)), int(rng.integers(4))
     lr = lr[top : top + lr_size, left : left + lr_size]
     hr = hr[top * SCALE : top * SCALE + hr_size, left * SCALE : left * SCALE + hr_size]
     if flip:
         lr, hr = lr[:, ::-1], hr[:, ::-1]
     return np.rot90(lr, turns), np.rot90(hr, turns)
+
+
+def _variation(image: np.ndarray) -> float:
+    """Mean absolute difference of neighbouring pixels of (H, W, 3), down plus across."""
+    image = image.astype(np.int16)
+    return float(np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean())
 
 
 def prepare(config: Config, paths: Paths) -> Dataset:
@@ -179,7 +190,7 @@ def _read_manifest(folder: Path) -> dict:
 def _settings(config: Config) -> dict:
     """All that decides what the prepared files hold, but for the photos themselves."""
     fields = ("sampling", "hr_size", "test_fraction", "seed")
-    chosen = {name: getattr(config, name) for name in ("photos", "smallest_side") if getattr(config, name)}
+    chosen = {name: getattr(config, name) for name in ("photos", "smallest_side", "smaller_copies") if getattr(config, name)}
     return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields} | chosen
 
 
@@ -256,11 +267,12 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
             digests[digest] = photo.name
             # The first usable photo goes to the test split, so that neither split of a small folder is empty.
             split = photo.split or ("test" if not manifest["test"] else _side(config, digest))
-            entry = {"name": photo.name, "height": hr.shape[0], "width": hr.shape[1], "offset": files[split].tell()}
-            pixels = hr.tobytes() + degrade(hr).tobytes()
-            files[split].write(pixels)
-            checksums[split].update(pixels)
-            manifest[split].append(entry)
+            for name, image in [(photo.name, hr), *(_smaller(photo.name, hr, config) if split == "train" else ())]:
+                entry = {"name": name, "height": image.shape[0], "width": image.shape[1], "offset": files[split].tell()}
+                pixels = image.tobytes() + degrade(image).tobytes()
+                files[split].write(pixels)
+                checksums[split].update(pixels)
+                manifest[split].append(entry)
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
@@ -305,6 +317,14 @@ def _usable(hr: np.ndarray, config: Config) -> np.ndarray:
         what = "crop" if least == config.hr_size else "smallest side"
         raise SRGANError(f"{hr.shape[1]}x{hr.shape[0]} pixels, smaller than the {what} of {least}")
     return centre_crop(hr, config.hr_size) if config.sampling == "centre" else crop_to_scale(hr)
+
+
+def _smaller(name: str, hr: np.ndarray, config: Config) -> Iterator[tuple[str, np.ndarray]]:
+    """The copies of a photo to train on that are smaller, as many as are large enough: their names and HR."""
+    for factor in (0.75 ** (1 + i) for i in range(config.smaller_copies)):
+        copy = resize(hr, round(hr.shape[0] * factor), round(hr.shape[1] * factor))
+        if min(copy.shape[:2]) >= config.hr_size:
+            yield f"{name}, {factor:.0%}", crop_to_scale(copy)
 
 
 def _pair_bytes(height: int, width: int) -> int:

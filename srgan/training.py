@@ -300,11 +300,11 @@ def _begin_from_weights(config: Config, path: Path, state: State) -> None:
 
 
 def _refuse_other_settings(config: Config, checkpoint: checkpoints.Checkpoint, dataset: data.Dataset) -> None:
-    theirs, ours = checkpoint.about["config"], config.to_dict()
+    theirs = Config().to_dict() | checkpoint.about["config"]  # a setting that did not exist yet was as the default is
     differing = [
-        f"{name} (there {theirs.get(name)}, here {value})"
-        for name, value in ours.items()
-        if name not in FREE_TO_CHANGE and theirs.get(name) != value
+        f"{name} (there {theirs[name]}, here {value})"
+        for name, value in config.to_dict().items()
+        if name not in FREE_TO_CHANGE and theirs[name] != value
     ]
     if checkpoint.about["data"] != dataset.key:
         differing.append(f"the photos (there {checkpoint.about['data']}, here {dataset.key})")

@@ -84,6 +84,12 @@ def test_no_setting_takes_a_dictionary(field):
         ({"dataset": "coco", "photos": -2}, "photos must not be negative, but is -2"),
         ({"photos": 5}, "The samples come all or none, with a split of their own: photos must be 0, not 5"),
         ({"smallest_side": -1}, "smallest_side must not be negative, but is -1"),
+        ({"smaller_copies": -1}, "smaller_copies must not be negative, but is -1"),
+        ({"patch_tries": 0}, "patch_tries must be 1 or more, not 0"),
+        (
+            {"sampling": "centre", "smaller_copies": 2},
+            'sampling "centre" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, not 2 and 1',
+        ),
         ({"run": "a/b"}, 'run must be a plain folder name, not "a/b"'),
         ({"run": ".."}, "run must be a plain folder name"),
         ({"run": "a\\b"}, "run must be a plain folder name"),

@@ -286,6 +286,31 @@ def test_patches_are_aligned_also_when_flipped_and_turned_and_come_from_everywhe
     assert len(seen) == 3 * 6 * 8 and max(seen.values()) < 33
 
 
+def test_of_several_random_patches_the_most_detailed_is_taken():
+    hr = np.full((64, 64, 3), 128, np.uint8)
+    hr[::8, :8], hr[::8, 8:16] = 0, 255  # only the left edge has anything on it
+    lr, found = images.degrade(hr), {}
+    for tries in (1, 60):
+        patches = [data.random_patch(lr, hr, 16, np.random.default_rng(seed), tries) for seed in range(40)]
+        found[tries] = sum(bool(np.ptp(patch[1])) for patch in patches)
+    assert found[1] < 25 and found[60] == 40
+
+
+def test_smaller_copies_of_the_photos_to_train_on_are_antialiased_and_large_enough_for_a_patch(paths, tmp_path):
+    folder = noise(tmp_path / "photos", 0, 1, 2, size=(48, 64))
+    config = settings(folder, test_fraction=0.01)
+    plain, more = (data.prepare(config.replace(smaller_copies=count), paths) for count in (0, 3))
+    assert plain.key != more.key and more.test.names() == plain.test.names()
+    names = [f"{name}{size}" for name in plain.train.names() for size in ("", ", 75%", ", 56%")]
+    assert more.train.names() == names  # 42 % would be 20 pixels high, less than a patch of 24
+    pairs = by_name(more)
+    photo = Image.open(folder / plain.train.names()[0])
+    lr, hr = pairs[f"{plain.train.names()[0]}, 75%"]
+    assert (hr == np.asarray(photo.resize((48, 36), Image.Resampling.BICUBIC))).all()
+    assert (lr == images.degrade(hr)).all()
+    assert pairs[f"{plain.train.names()[0]}, 56%"][1].shape == (24, 36, 3)  # 27 rows, cut to a multiple of 4
+
+
 def test_batches_hold_aligned_patches_of_the_training_photos(paths, tmp_path):
     (tmp_path / "photos").mkdir()
     for i in range(3):

@@ -424,6 +424,15 @@ def test_a_checkpoint_of_other_settings_is_refused_naming_what_differs(tiny, pre
     assert files(pretrained.workdir) == before
 
 
+def test_a_checkpoint_of_an_earlier_version_without_a_setting_goes_on_at_its_default_only(tiny, pretrained):
+    saved = newest(pretrained, "srresnet")
+    about = saved.about | {"config": {name: value for name, value in saved.about["config"].items() if name != "patch_tries"}}
+    checkpoints.save(pretrained.checkpoints, saved.arrays, about, keep=1)
+    with pytest.raises(SRGANError, match=r"patch_tries \(there 1, here 2\)"):
+        training.fit(tiny.replace(patch_tries=2, pretrain_steps=5), pretrained, "srresnet", silent())
+    assert training.fit(tiny.replace(pretrain_steps=5), pretrained, "srresnet", silent()).step == 5
+
+
 def test_a_checkpoint_of_other_photos_is_refused(tiny, pretrained, photos, tmp_path_factory):
     fewer = tmp_path_factory.mktemp("fewer")
     for photo in sorted(photos.iterdir())[1:]:
