@@ -61,13 +61,11 @@ def update_weights() -> list[Path]:
 
     Raises SRGANError if there are none.
     """
-    there = [name for name in weights.SHIPPED if weights.find(name).is_file()]
-    if not there:
-        raise SRGANError(f"There are no weights in {weights.find('srgan').parent}: python -m srgan ship brings them there.")
+    shipped = weights.shipped()
     _write_between(PROJECT / "README.md", "ship", shipping.table())
     lr = images.read_image(PHOTO)
-    upscalers = {"bicubic": upscale.bicubic} | {name: upscale.load(weights.find(name)) for name in there}
-    _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", there[0])}), BEFORE_AND_AFTER)
+    upscalers = {"bicubic": upscale.bicubic} | {name: upscale.load(path) for name, path in shipped.items()}
+    _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", next(iter(shipped)))}), BEFORE_AND_AFTER)
     photos = {photo.name: photo.path for photo in sources.photos("samples")}
     _write_jpeg(images.stack([_detail(images.read_image(photos[name]), upscalers) for name in DETAILS_OF]), DETAILS)
     return [PROJECT / "README.md", BEFORE_AND_AFTER, DETAILS]

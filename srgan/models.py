@@ -84,12 +84,7 @@ def discriminator(config: Config) -> keras.Model:
     x = layers.LeakyReLU(LEAK, name="leaky1")(x)
     for i, (multiple, stride) in enumerate(((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)), start=2):
         x = layers.Conv2D(multiple * base, 3, stride, padding="same", kernel_initializer=initializer, name=f"conv{i}")(x)
-        if not config.discriminator_norm:
-            x = layers.LeakyReLU(LEAK, name=f"leaky{i}")(x)
-            continue
-        norm = BatchNormalization(momentum=config.discriminator_momentum, name=f"norm{i}")
-        leaky = layers.LeakyReLU(LEAK, name=f"leaky{i}")
-        x = leaky(norm(x)) if config.discriminator_order == "norm_first" else norm(leaky(x))
+        x = _leaky(x, config, i)
     x = layers.Flatten(name="flatten")(x)
     x = layers.Dense(config.discriminator_dense, name="dense1")(x)
     x = layers.LeakyReLU(LEAK, name="leaky_dense")(x)
@@ -106,6 +101,15 @@ def _norm(x, config: Config, name: str):
     if not config.generator_norm:
         return x
     return BatchNormalization(momentum=config.generator_momentum, name=name)(x)
+
+
+def _leaky(x, config: Config, i: int):
+    """What follows D's convolution `i`: leaky ReLU, and batch norm before or after it, or none."""
+    leaky = layers.LeakyReLU(LEAK, name=f"leaky{i}")
+    if not config.discriminator_norm:
+        return leaky(x)
+    norm = BatchNormalization(momentum=config.discriminator_momentum, name=f"norm{i}")
+    return leaky(norm(x)) if config.discriminator_order == "norm_first" else norm(leaky(x))
 
 
 def _few_filters() -> type[layers.Conv2D]:

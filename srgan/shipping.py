@@ -83,10 +83,8 @@ def table() -> str:
     """Markdown: the weights that are there, what they score and what they took."""
     rows = ["| weights | parameters | " + " | ".join(f"{name}, dB" for name in BENCHMARKS) + " | detail on BSD100 | trained |",
             "|---|---|" + "---|" * len(BENCHMARKS) + "---|---|"]  # fmt: skip
-    for name in weights.SHIPPED:
-        if not weights.find(name).is_file():
-            continue
-        card, parameters = weights.card(weights.find(name)), weights.load(weights.find(name)).count_params()
+    for name, path in weights.shipped().items():
+        card, parameters = weights.card(path), weights.load(path).count_params()
         scores = " | ".join(f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
         steps, seconds = (sum(training[key] for training in (*card["before"], card)) for key in ("step", "seconds"))
         took = f"{steps:,} steps, {seconds / 3600:.1f} h"

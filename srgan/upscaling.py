@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mimetypes
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -242,11 +241,4 @@ def described(picture: Picture) -> str:
 def open_model(name: str) -> upscale.Network:
     """The upscaler by the weights that `name` means: "" for the best of those that come with the project, one of their names, or a
     file. Raises SRGANError if there are none, or if they are damaged or not weights of this project."""
-    if not name:
-        there = [shipped for shipped in weights.SHIPPED if weights.find(shipped).is_file()]
-        if not there:
-            raise SRGANError(
-                f"{os.fspath(weights.find('srgan').parent)} holds no weights: train some, and name them with --model FILE."
-            )
-        name = there[0]
-    return upscale.load(weights.find(name))
+    return upscale.load(weights.find(name) if name else next(iter(weights.shipped().values())))

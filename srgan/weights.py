@@ -65,6 +65,17 @@ def find(name: str) -> Path:
     return Path(name).expanduser()
 
 
+def shipped() -> dict[str, Path]:
+    """Those of SHIPPED that are there, best first: name -> file. Raises SRGANError if there is none."""
+    there = {name: find(name) for name in SHIPPED if find(name).is_file()}
+    if not there:
+        raise SRGANError(
+            f"{find(SHIPPED[0]).parent} holds no weights: bring those of the project back (git checkout model), or train some "
+            "and name them (--model FILE)."
+        )
+    return there
+
+
 def give(path: Path, generator: keras.Model, config: Config) -> dict:
     """Give `generator`, of the settings `config`, the weights at `path`; returns their card.
 

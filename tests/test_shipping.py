@@ -78,10 +78,10 @@ def test_what_cannot_be_shipped_is_refused_in_words(trained, benchmarks, project
 
 
 def test_every_file_that_comes_with_the_project_is_whole_and_named():
-    """Those in model/ now, however many there are."""
-    there = [name for name in weights.SHIPPED if weights.find(name).is_file()]
-    for name in there:
-        card = weights.card(weights.find(name))
+    files = weights.shipped()
+    assert tuple(files) == weights.SHIPPED
+    for path in files.values():
+        card = weights.card(path)
         assert set(card["scores"]) == set(shipping.BENCHMARKS) and card["photos"]
-        assert weights.load(weights.find(name)).count_params() > 10_000
-    assert sum(weights.find(name).stat().st_size for name in there) < 20e6
+        assert weights.load(path).count_params() > 10_000
+    assert sum(path.stat().st_size for path in files.values()) < 20e6

@@ -206,3 +206,13 @@ def test_a_disk_that_refuses_is_told_and_the_old_weights_stay(path, quick, monke
     with pytest.raises(SRGANError, match=os.strerror(errno.EROFS)):
         weights.save(path, quick, NETWORKS["quick"], {"step": 8})
     assert {name: (path.parent / name).read_bytes() for name in os.listdir(path.parent)} == before
+
+
+def test_of_the_weights_that_come_with_the_project_those_that_are_there_are_found_best_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PROJECT", tmp_path)
+    with pytest.raises(SRGANError, match=r"model holds no weights: .* name them \(--model FILE\)"):
+        weights.shipped()
+    (tmp_path / "model").mkdir()
+    for name in ("fast", "srresnet"):
+        (tmp_path / "model" / f"{name}.weights.h5").touch()
+    assert weights.shipped() == {name: weights.find(name) for name in ("srresnet", "fast")}
