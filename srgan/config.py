@@ -36,6 +36,7 @@ class Config:
     sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
     smaller_copies: int = 0  # of each photo to train on, each 3/4 as large as the one before: sharper, and free of JPEG's blocks
     patch_tries: int = 1  # random patches of a photo of which the most detailed is taken
+    teacher: str = ""  # weights (like `initial`) whose mean over eight orientations stands for HR in stage srresnet; empty: HR
     hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
     shuffle: bool = True  # an order of its own in each epoch; else always the same
     batch_size: int = 16  # paper §3.2
@@ -133,6 +134,11 @@ class Config:
             self.sampling == "patches" or (self.smaller_copies == 0 and self.patch_tries == 1),
             f'sampling "{self.sampling}" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, '
             f"not {self.smaller_copies} and {self.patch_tries}",
+        )
+        self._require(
+            not self.teacher or self.stages in ((), ("srresnet",)),
+            "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
+            f"not {self.gan_steps} and {self.discriminator_steps}",
         )
         plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
         self._require(plain, f'run must be a plain folder name, not "{self.run}"')

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from srgan import sources
+from srgan import sources, teacher, weights
 from srgan.catalogue import PHOTOS
 from srgan.config import SCALE, Config
 from srgan.errors import SRGANError
@@ -191,7 +191,8 @@ def _settings(config: Config) -> dict:
     """All that decides what the prepared files hold, but for the photos themselves."""
     fields = ("sampling", "hr_size", "test_fraction", "seed")
     chosen = {name: getattr(config, name) for name in ("photos", "smallest_side", "smaller_copies") if getattr(config, name)}
-    return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields} | chosen
+    taught = {"teacher": weights.card(weights.find(config.teacher))["sha256"]} if config.teacher else {}
+    return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields} | chosen | taught
 
 
 def _slug(dataset: str) -> str:
@@ -249,7 +250,8 @@ def _write(config: Config, photos: list[Photo], folder: Path) -> None:
 
 
 def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
-    """Crop, degrade and append each photo to its split's file; returns the manifest."""
+    """Crop, degrade and append each photo to its split's file; returns the manifest. A teacher redraws HR to train on."""
+    teach = teacher.load(config.teacher) if config.teacher else None
     manifest = {"source": config.dataset, "settings": _settings(config), "train": [], "test": [], "skipped": []}
     digests: dict[str, str] = {}
     checksums = {split: hashlib.sha256() for split in SPLITS}
@@ -269,7 +271,8 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
             split = photo.split or ("test" if not manifest["test"] else _side(config, digest))
             for name, image in [(photo.name, hr), *(_smaller(photo.name, hr, config) if split == "train" else ())]:
                 entry = {"name": name, "height": image.shape[0], "width": image.shape[1], "offset": files[split].tell()}
-                pixels = image.tobytes() + degrade(image).tobytes()
+                lr = degrade(image)
+                pixels = (teach(lr) if teach and split == "train" else image).tobytes() + lr.tobytes()
                 files[split].write(pixels)
                 checksums[split].update(pixels)
                 manifest[split].append(entry)

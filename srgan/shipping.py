@@ -63,7 +63,7 @@ def _short(name: str, value):
     """The value of a setting without the places of this machine."""
     if name == "dataset" and value.startswith("folder:"):
         return f"folder:{Path(value.removeprefix('folder:')).name}"
-    return Path(value).name if name == "initial" else value
+    return Path(value).name if name in ("initial", "teacher") else value
 
 
 def command(stage: str, settings: dict) -> str:

@@ -34,8 +34,8 @@ COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for 
 SECONDS_PER_CALL = 0.5  # the device works on its own for so long at most (but a step at least): a request to stop waits
 # Settings that may differ between a checkpoint and the run that goes on from it: how far, how often, with what arithmetic;
 # and which photos, as the prepared set's key tells that.
-FREE_TO_CHANGE = {"run", "preset", "initial", "dataset", "photos", "smallest_side", "pretrain_steps", "discriminator_steps",
-                  "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
+FREE_TO_CHANGE = {"run", "preset", "initial", "teacher", "dataset", "photos", "smallest_side", "pretrain_steps",
+                  "discriminator_steps", "gan_steps", "precision", "xla", "log_every", "sample_every", "save_minutes",
                   "keep_checkpoints", "keep_hourly", "keep_best", "tensorboard", "deterministic"}  # fmt: skip
 
 

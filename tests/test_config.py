@@ -90,6 +90,10 @@ def test_no_setting_takes_a_dictionary(field):
             {"sampling": "centre", "smaller_copies": 2},
             'sampling "centre" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, not 2 and 1',
         ),
+        (
+            {"teacher": "fast", "gan_steps": 5},
+            "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, not 5 and 0",
+        ),
         ({"run": "a/b"}, 'run must be a plain folder name, not "a/b"'),
         ({"run": ".."}, "run must be a plain folder name"),
         ({"run": "a\\b"}, "run must be a plain folder name"),
