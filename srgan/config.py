@@ -136,7 +136,7 @@ class Config:
             f"not {self.smaller_copies} and {self.patch_tries}",
         )
         self._require(
-            not self.teacher or self.stages in ((), ("srresnet",)),
+            not self.teacher or self.gan_steps == self.discriminator_steps == 0,
             "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
             f"not {self.gan_steps} and {self.discriminator_steps}",
         )

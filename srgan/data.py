@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm.auto import tqdm
 
-from srgan import sources, teacher, weights
+from srgan import sources, teacher
 from srgan.catalogue import PHOTOS
 from srgan.config import SCALE, Config
 from srgan.errors import SRGANError
@@ -191,7 +191,7 @@ def _settings(config: Config) -> dict:
     """All that decides what the prepared files hold, but for the photos themselves."""
     fields = ("sampling", "hr_size", "test_fraction", "seed")
     chosen = {name: getattr(config, name) for name in ("photos", "smallest_side", "smaller_copies") if getattr(config, name)}
-    taught = {"teacher": weights.card(weights.find(config.teacher))["sha256"]} if config.teacher else {}
+    taught = {"teacher": teacher.sha256(config.teacher)} if config.teacher else {}
     return {"format": FORMAT, "scale": SCALE} | {name: getattr(config, name) for name in fields} | chosen | taught
 
 
@@ -208,11 +208,11 @@ def _key(config: Config, photos: list[Photo]) -> str:
 
 def _open_earlier(config: Config, data: Path) -> Dataset | None:
     """The newest prepared set of the same name and settings. Raises SRGANError if it is damaged and cannot be had anew."""
-    found = []
+    found, wanted = [], _settings(config)
     for manifest in data.glob(f"{_slug(config.dataset)}-*/manifest.json"):
         with contextlib.suppress(SRGANError):  # a damaged one is as good as none
             content = _read_manifest(manifest.parent)
-            if content["settings"] == _settings(config) and _same_source(content.get("source", ""), config.dataset):
+            if content["settings"] == wanted and _same_source(content.get("source", ""), config.dataset):
                 found.append(manifest.parent)
     if not found:
         return None

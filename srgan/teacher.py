@@ -7,18 +7,28 @@ own, so a network can learn from itself. (Hinton et al. 2015 on distillation, Ti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from srgan import upscale, weights
-from srgan.upscale import Upscaler
+# TensorFlow is loaded for a teacher only: preparing photos without one starts at once.
 
 
-def load(name: str) -> Upscaler:
+def load(name: str) -> Callable:
     """The teacher by the weights that `name` means (`weights.find`). Raises SRGANError if they are missing or damaged."""
+    from srgan import upscale, weights
+
     return over_orientations(upscale.load(weights.find(name)))
 
 
-def over_orientations(upscaler: Upscaler) -> Upscaler:
+def sha256(name: str) -> str:
+    """Of the teacher's weights. Raises SRGANError as `load` does."""
+    from srgan import weights
+
+    return weights.card(weights.find(name))["sha256"]
+
+
+def over_orientations(upscaler: Callable) -> Callable:
     """The mean of what `upscaler` makes of an image flipped or not and turned by 0, 90, 180 and 270 degrees, turned back."""
 
     def mean(lr: np.ndarray) -> np.ndarray:

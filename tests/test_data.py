@@ -286,6 +286,11 @@ def test_patches_are_aligned_also_when_flipped_and_turned_and_come_from_everywhe
     assert len(seen) == 3 * 6 * 8 and max(seen.values()) < 33
 
 
+def test_preparing_does_without_tensorflow():
+    check = "import sys, srgan.data; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=PROJECT).returncode == 0
+
+
 def test_of_several_random_patches_the_most_detailed_is_taken():
     hr = np.full((64, 64, 3), 128, np.uint8)
     hr[::8, :8], hr[::8, 8:16] = 0, 255  # only the left edge has anything on it
