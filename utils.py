@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from srgan import quiet
+from srgan.runs import load_tensorflow as quiet
 
 quiet.load_tensorflow()
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its notices on fonts and their cache help nobody
@@ -27,29 +27,25 @@ from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 import srgan
-from srgan import config as configuration
-from srgan import (
-    curves,
-    history,
-    machine,
-    mirror,
-    pictures,
-    places,
-    precision,
-    sources,
-    training,
-    upscale,
-    upscaling,
-    viewing,
-    weights,
-)
+from srgan import presets
 from srgan.config import Config
-from srgan.data import Pack
+from srgan.data import sources
+from srgan.data.prepared import Pack
 from srgan.errors import SRGANError
-from srgan.panel import Panel
-from srgan.paths import PROJECT, Paths, open_workdir, write_atomically
-from srgan.places import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
-from srgan.progress import Budget, Progress
+from srgan.models import precision
+from srgan.results import live_curves as curves
+from srgan.results import widgets as viewing
+from srgan.results.panel import Panel
+from srgan.runs import drive as mirror
+from srgan.runs import history, machine, weights
+from srgan.runs import hosting as places
+from srgan.runs.hosting import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
+from srgan.runs.paths import PROJECT, Paths, open_workdir, write_atomically
+from srgan.runs.progress import Budget, Progress
+from srgan.train import training
+from srgan.upscale import files as upscaling
+from srgan.upscale import image_files as pictures
+from srgan.upscale import network as upscale
 
 DRIVE = Path(os.environ.get("SRGAN_DRIVE", "/content/drive"))  # where Colab mounts Google Drive
 SECONDS_BETWEEN_DRAWINGS, SECONDS_BETWEEN_PANELS = 5.0, 1.0
@@ -71,20 +67,20 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     setting, a folder that cannot be written, or a Drive that cannot be read.
     """
     changes = {name: value for name, value in changes.items() if (name, value) != ("dataset", "")}
-    config = configuration.preset(preset, **changes)
-    config = config.replace(dataset=sources.absolute(config.dataset, PROJECT))
+    config = presets.preset(preset, **changes)
+    config = config.replace(dataset=sources.absolute(config.data.dataset, PROJECT))
     colab = in_colab() and not on_kaggle()
     drive = _mount_drive() if colab and use_drive else None
     paths = open_workdir(workdir or _local_folder(), config.name, drive)
     mirror.fetch(paths, Progress())
     _bring_earlier_version(paths)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {sys.version.split()[0]}")
-    print(f"Computing on {machine.describe()}, in {precision.resolve(config.precision)}")
+    print(f"Computing on {machine.describe()}, in {precision.resolve(config.optimization.precision)}")
     if preset not in ("quick", "fast", "shipped") and not tf.config.list_physical_devices("GPU"):
         print(f'No GPU is attached, and the preset "{preset}" would take weeks without one. {how_to_attach_a_gpu()}')
     if colab and not use_drive:
         print("Drive is off: everything made here vanishes with this machine.")
-    print(f"Run {config.name} on {config.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
+    print(f"Run {config.name} on {config.data.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
     print(training.standing(config, paths))
     return config, paths
 

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from srgan import config as configuration
-from srgan import quiet, sources
+from srgan import presets
+from srgan.data import sources
 from srgan.errors import SRGANError
-from srgan.paths import PROJECT, Paths, open_workdir
+from srgan.runs import load_tensorflow as quiet
+from srgan.runs.paths import PROJECT, Paths, open_workdir
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +41,7 @@ def _no_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def _run_arguments(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--preset", default="quick", help=f"one of {', '.join(configuration.PRESETS)} (default: quick)")
+    command.add_argument("--preset", default="quick", help=f"one of {', '.join(presets.PRESETS)} (default: quick)")
     _add_workdir(command)
     command.add_argument("--drive", metavar="DIR", help="a second folder, such as one on Google Drive, that keeps a copy")
     command.add_argument("--dataset", metavar="samples|folder:PATH|NAME", help="other photos than the preset's")
@@ -139,8 +141,8 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
 
 
 def _open(options: argparse.Namespace) -> tuple[configuration.Config, Paths]:
-    config = configuration.preset(options.preset, **_changes(options))
-    config = config.replace(dataset=sources.absolute(config.dataset, PROJECT))
+    config = presets.preset(options.preset, **_changes(options))
+    config = config.replace(dataset=sources.absolute(config.data.dataset, PROJECT))
     return config, open_workdir(options.workdir, config.name, options.drive)
 
 
@@ -148,7 +150,8 @@ def run(options: argparse.Namespace) -> None:
     """Notebooks 01 to 05 in order, then the table."""
     import json
 
-    from srgan import evaluation, notebooks
+    from srgan.results import evaluation
+    from srgan.runs import notebook_runner as notebooks
 
     _, paths = _open(options)
     changes = _changes(options)
@@ -165,8 +168,8 @@ def run(options: argparse.Namespace) -> None:
 
 def fetch(options: argparse.Namespace) -> None:
     """Public photos and benchmarks by name; without a name, which there are."""
-    from srgan import benchmarks, catalogue, sources
-    from srgan.download import human
+    from srgan.data import benchmarks, catalogue, sources
+    from srgan.data.download import human
 
     known = catalogue.PHOTOS | catalogue.BENCHMARKS
     unknown = [name for name in options.names if name not in known]
@@ -183,7 +186,7 @@ def fetch(options: argparse.Namespace) -> None:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    from srgan import data
+    from srgan.data import prepared as data
 
     dataset = data.prepare(*_open(options))
     for sentence in data.skipped(dataset):
@@ -201,21 +204,22 @@ def train(options: argparse.Namespace) -> None:
 
 def _fit(options: argparse.Namespace, *stages: str) -> None:
     """Train those of `stages` that the run has."""
-    from srgan import training
-    from srgan.progress import Progress
+    from srgan.runs.progress import Progress
+    from srgan.train import training
 
     config, paths = _open(options)
     own = [stage for stage in stages if stage in config.stages]
     for stage in own:
         training.fit(config, paths, stage, Progress())
-        if stage in config.networks:
+        if stage in config.generator_stages:
             print(f"Weights: {paths.weights(stage)}")
     if not own:
         print(f"This run leaves out {' and '.join(stages)}: nothing to do.")
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    from srgan import evaluation, history
+    from srgan.results import evaluation
+    from srgan.runs import history
 
     config, paths = _open(options)
     print(evaluation.table(evaluation.evaluate(config, paths), tuple(evaluation.MEASURES)))
@@ -227,7 +231,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def upscale(options: argparse.Namespace) -> None:
     """Images, videos and folders of them, four times as wide and as high."""
-    from srgan import upscaling
+    from srgan.upscale import files as upscaling
 
     models = {Path(name).name: upscaling.open_model(name) for name in options.compare or [options.model]}
     panels = upscaling.panels_of(options.panels or "sr") if options.panels or options.compare else ()
@@ -250,21 +254,23 @@ def upscale(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    from srgan import report
+    from srgan.results import report
 
     config, paths = _open(options)
     print(report.write(config, paths, options.output or paths.output / "report.html"))
 
 
 def frechet(options: argparse.Namespace) -> None:
-    from srgan import frechet
+    from srgan.results import frechet
 
     print(frechet.compare(*map(frechet.folder, options.folders), options.features, options.workdir.expanduser()))
 
 
 def study(options: argparse.Namespace) -> None:
     """Notebook 07, then the table."""
-    from srgan import face, notebooks, study
+    from srgan.results import study
+    from srgan.runs import notebook_runner as notebooks
+    from tools import readme as face
 
     workdir = open_workdir(options.workdir, "study").workdir
     folder = workdir / "output" / "study"
@@ -279,27 +285,29 @@ def study(options: argparse.Namespace) -> None:
 
 
 def export(options: argparse.Namespace) -> None:
-    from srgan import export as exporting
-    from srgan import weights
+    from srgan.runs import weights
+    from srgan.upscale import export as exporting
 
     target, difference = exporting.export(weights.find(options.weights), options.format, options.output, force=options.force)
     print(f"{target}\nLR (B, H, W, 3) in [0, 1] -> SR (B, 4 H, 4 W, 3) around [-1, 1]; at most {difference:.1g} away from Keras.")
 
 
 def stamp(options: argparse.Namespace) -> None:
-    from srgan import notebooks
+    from srgan.runs import notebook_runner as notebooks
 
     print("\n".join(f"stamped {path}" for path in notebooks.stamp()) or "Nothing to stamp.")
 
 
 def readme(options: argparse.Namespace) -> None:
-    from srgan import face
+    from tools import readme as face
 
     print("\n".join(f"wrote {path}" for path in face.update(options.results)))
 
 
 def ship(options: argparse.Namespace) -> None:
-    from srgan import evaluation, face, shipping
+    from srgan.results import evaluation
+    from tools import readme as face
+    from tools import ship as shipping
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
     path = shipping.ship(options.name, options.weights, options.photos, folders)
@@ -308,9 +316,9 @@ def ship(options: argparse.Namespace) -> None:
 
 
 def bench(options: argparse.Namespace) -> None:
-    from srgan import bench as benching
-    from srgan.bench import table
-    from srgan.paths import write_atomically, write_json
+    from srgan.runs.paths import write_atomically, write_json
+    from tools import bench as benching
+    from tools.bench import table
 
     results = benching.read(options.source) if options.source else benching.run(options.quick)
     print("\n".join(table.header(results)))

@@ -1,7 +1,8 @@
-"""Every number of a run in one frozen dataclass, and the named presets.
+"""The settings of a run, in six frozen groups: each field stands with its unit, its source and its bounds.
 
-Read a field's comment for its unit and reason. A preset is a `Config` under a name; anything can be changed on
-top of it: `preset("quick", gan_steps=1000)`, or `--set gan_steps=1000` in the shell.
+`config.data.batch_size` is an attribute of its group. Wherever settings are named from outside (`--set batch_size=8`,
+`changes = {"batch_size": 8}`, cards, checkpoints) they are flat, each under one plain name: `settings(batch_size=8)` and
+`config.flat()`. The named presets are in srgan/presets.py.
 """
 
 from __future__ import annotations
@@ -9,199 +10,297 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from srgan.catalogue import PHOTOS
 from srgan.errors import SRGANError
 
-SCALE = 4  # HR side / LR side; the generator's two sub-pixel stages of 2 each fix it
+SCALE = 4  # HR side / LR side: fixed by the generator's upsampling
 
-# In order of training: name of files -> name shown. A stage whose horizon is 0 is left out of a run.
+# In order of training: name of files -> name shown. A stage of 0 total steps is left out of a run.
 STAGES = {"srresnet": "SRResNet", "discriminator": "Discriminator alone", "srgan": "SRGAN"}
+
+PUBLIC_SETS = ("coco", "coco-train", "celeba", "div2k", "div2k-valid")  # photos to fetch by name: srgan/data/catalogue.py
+
+
+def setting(default, name: str = "", at_least=None, below=None, odd: bool = False, may_change: bool = False):
+    """A field of a group.
+
+    `name`: its plain name, where the field's own is shorter. `at_least`, `below`, `odd`: its bounds. `may_change`: a run may
+    go on from a checkpoint that has another value.
+    """
+    told = {"name": name, "at_least": at_least, "below": below, "odd": odd, "may_change": may_change}
+    return dataclasses.field(default=default, metadata=told)
+
+
+class Group:
+    """Gives every field its own type and holds it to its bounds. Raises SRGANError for other values."""
+
+    def __post_init__(self):
+        types = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _checked(plain_name(field), types[field.name], getattr(self, field.name), field.metadata)
+            object.__setattr__(self, field.name, value)
 
 
 @dataclass(frozen=True)
-class Config:
-    """One run, whole: data, networks, losses, optimisation, bookkeeping. Raises SRGANError on impossible values."""
+class Data(Group):
+    """Which photos, and what of them is a training batch."""
 
-    preset: str = "custom"
-    run: str = ""  # folder name under model/, loss/ and output/; empty: the preset's name
-    seed: int = 1  # of the weights, the split, the batches and the labels
-
-    # Data
-    dataset: str = "samples"  # "samples", "folder:PATH" for every image under a folder, or a public set of srgan/catalogue.py
-    photos: int = 0  # how many of them, drawn by the seed; 0: all
-    smallest_side: int = 0  # pixels; photos with a shorter side are left out
-    sampling: Literal["patches", "centre"] = "patches"  # random aligned patches with flips and turns, or one centre crop a photo
-    smaller_copies: int = 0  # of each photo to train on, each 3/4 as large as the one before: sharper, and free of JPEG's blocks
-    patch_tries: int = 1  # random patches of a photo of which the most detailed is taken
-    teacher: str = ""  # weights (like `initial`) whose mean over eight orientations stands for HR in stage srresnet; empty: HR
-    hr_size: int = 96  # side of an HR training crop in pixels; paper §3.2
-    shuffle: bool = True  # an order of its own in each epoch; else always the same
-    batch_size: int = 16  # paper §3.2
-    test_fraction: float = 0.1  # of the photos, never trained on (the samples' split is fixed by name)
-
-    # Generator, paper §2.1.1
-    blocks: int = 16  # residual blocks
-    filters: int = 64
-    head_kernel: int = 9  # side of the first convolution
-    output_kernel: int = 9  # side of the last convolution
-    generator_norm: bool = True  # batch norm in the generator
-    generator_momentum: float = 0.99  # of its moving averages
-    upsampling: Literal["pixel_shuffle", "nearest", "espcn"] = (
-        "pixel_shuffle"  # "espcn": one shuffle by 4 after the last convolution
-    )
-    upsampling_activation: Literal["prelu", "leaky_relu"] = "prelu"
-    output_activation: Literal["linear", "tanh"] = "linear"
-    global_skip: bool = False  # add the bicubic upscaling of LR to the output: the network learns the difference only
-    # What the networks see inside; outside, LR is always in [0, 1], HR and SR in [-1, 1].
-    lr_range: Literal["zero_one", "minus_one_one"] = "zero_one"
-    hr_range: Literal["zero_one", "minus_one_one"] = "minus_one_one"
-
-    # Discriminator, paper §2.1.1
-    discriminator_filters: int = 64  # of the first convolution; the last one has 8 times as many
-    discriminator_dense: int = 1024
-    discriminator_norm: bool = True  # batch norm in D; without, each picture is judged alone
-    discriminator_order: Literal["norm_first", "activation_first"] = "norm_first"  # conv-BN-LeakyReLU or conv-LeakyReLU-BN
-    discriminator_momentum: float = 0.99
-
-    # Losses, paper §2.2
-    pixel_loss: Literal["mse", "mae"] = "mse"  # wherever the content is "pixels"
-    pixel_weight: float = 0.0  # of the pixel loss beside the features', wherever the content is features
-    pretrain_content: str = "pixels"  # of stage srresnet: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
-    content: str = "vgg19/block5_conv4"  # of stage srgan, likewise
-    content_scale: float = 1 / 12.75  # features are multiplied by it before the MSE; paper §3.2
-    adversarial_weight: float = 1e-3
-    total_variation_weight: float = 0.0  # of both stages that train the generator
-    real_label: float = 1.0  # D's target for HR
-    fake_label: float = 0.0  # D's target for SR
-    generator_label: float = 1.0  # what G wants D to say of SR
-    random_shift: int = 0  # pixels by which the GAN sees pictures rolled at most, newly drawn each step; 0: as they are
-    label_noise: float = 0.0  # standard deviation of a normal distribution around each label ...
-    label_noise_on: Literal["all", "fake"] = "all"  # ... or around that of SR alone
-
-    # Optimisation
-    initial: str = ""  # weights that the run's first stage begins from: a file's path, or the name of shipped ones; empty: noise
-    pretrain_steps: int = 1_000_000  # horizon of stage srresnet
-    discriminator_steps: int = 0  # horizon of stage discriminator: D learns alone before the GAN, G stands still
-    gan_steps: int = 200_000  # horizon of stage srgan
-    pretrain_learning_rate: float = 1e-4
-    gan_learning_rate: float = 1e-4
-    discriminator_rate: float = 1.0  # D's learning rate, as a multiple of the GAN's
-    pretrain_schedule: Literal["constant", "cosine", "step"] = "constant"
-    gan_schedule: Literal["constant", "cosine", "step"] = "step"  # "step": a tenth from half of the horizon on; paper §3.2
-    warmup_steps: int = 0  # linear from 0 at the start of each stage
-    alternate: bool = False  # D moves first and G answers the new D; else both move from one forward pass
-    adam_beta1: float = 0.9
-    adam_epsilon: float = 1e-7
-    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
-    xla: bool = False  # compile the step; slower on CPUs, and on a GPU `python -m srgan bench` tells
-
-    # Bookkeeping
-    log_every: int = 50  # steps between two rows of the loss history
-    sample_every: int = 5_000  # steps between two sample strips LR | SR | HR
-    save_minutes: float = 5.0  # between two checkpoints: the most work that a dying session can lose
-    keep_checkpoints: int = 2  # the newest of each stage that stay on disk
-    keep_hourly: int = 0  # besides them, the last one of each of so many hours
-    keep_best: bool = False  # and the one with the highest PSNR-Y on crops of held-out photos
-    tensorboard: bool = False  # write event files for TensorBoard beside the loss history
-    deterministic: bool = False  # the same numbers to the last bit in every run on the same machine; slower on a GPU
+    # "samples", "folder:PATH" for every image under a folder, or one of PUBLIC_SETS.
+    dataset: str = setting("samples", may_change=True)
+    photos: int = setting(0, at_least=0, may_change=True)  # how many of them, drawn by the seed; 0: all
+    smallest_side: int = setting(0, at_least=0, may_change=True)  # pixels; photos with a shorter side are left out
+    sampling: Literal["patches", "centre"] = setting("patches")  # random aligned patches with flips and turns, or one centre crop
+    # Smaller copies of each photo to train on, each 3/4 as large as the one before: sharper, and free of JPEG's blocks.
+    smaller_copies: int = setting(0, at_least=0)
+    patch_tries: int = setting(1, at_least=1)  # random patches of a photo of which the most detailed is taken
+    # Weights (like `initial`) whose self-ensemble stands for HR in stage srresnet; empty: HR.
+    teacher: str = setting("", may_change=True)
+    hr_size: int = setting(96, at_least=1)  # side of an HR training crop in pixels, a multiple of 4; paper §3.2
+    shuffle: bool = setting(True)  # a new order in each epoch; else always the same
+    batch_size: int = setting(16, at_least=1)  # patches; paper §3.2
+    test_fraction: float = setting(0.1)  # of the photos, never trained on (the samples' split is fixed by name)
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
-        self._require(self.hr_size % SCALE == 0, f"hr_size must be a multiple of {SCALE}, not {self.hr_size}")
-        self._require(0 < self.test_fraction < 1, f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
-        for name in ("head_kernel", "output_kernel"):
-            self._require(getattr(self, name) % 2 == 1, f"{name} must be odd, not {getattr(self, name)}")
-        for name in ("pretrain_content", "content"):
-            network, _, layer = getattr(self, name).partition("/")
-            self._require(
-                getattr(self, name) == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
-                f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
-            )
-        self._require(
-            self.dataset == "samples" or self.dataset in PHOTOS or self.dataset.startswith("folder:"),
-            f'dataset must be "samples", "folder:PATH" or one of {", ".join(PHOTOS)}, not "{self.dataset}"',
+        super().__post_init__()
+        _require(self.hr_size % SCALE == 0, f"hr_size must be a multiple of {SCALE}, not {self.hr_size}")
+        _require(0 < self.test_fraction < 1, f"test_fraction must lie between 0 and 1, not {self.test_fraction}")
+        _require(
+            self.dataset in ("samples", *PUBLIC_SETS) or self.dataset.startswith("folder:"),
+            f'dataset must be "samples", "folder:PATH" or one of {", ".join(PUBLIC_SETS)}, not "{self.dataset}"',
         )
-        self._require(self.photos != 1, "photos must be 0 (all of them) or at least 2, one to train on and one held out, not 1")
-        self._require(
+        _require(self.photos != 1, "photos must be 0 (all of them) or at least 2, one to train on and one held out, not 1")
+        _require(
             self.dataset != "samples" or not self.photos,
             f"The samples come all or none, with a split of their own: photos must be 0, not {self.photos}",
         )
-        self._require(
+        _require(
             self.sampling == "patches" or (self.smaller_copies == 0 and self.patch_tries == 1),
             f'sampling "{self.sampling}" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, '
             f"not {self.smaller_copies} and {self.patch_tries}",
         )
-        self._require(
-            not self.teacher or self.gan_steps == self.discriminator_steps == 0,
-            "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
-            f"not {self.gan_steps} and {self.discriminator_steps}",
-        )
-        plain = self.name not in ("", ".", "..") and not any(c in self.name for c in "/\\\0")
-        self._require(plain, f'run must be a plain folder name, not "{self.run}"')
-        at_least_one = ("patch_tries", "hr_size", "batch_size", "filters", "head_kernel", "output_kernel", "discriminator_filters",
-                        "discriminator_dense", "log_every", "sample_every", "keep_checkpoints")  # fmt: skip
-        not_negative = ("seed", "photos", "smallest_side", "smaller_copies", "blocks", "pretrain_steps", "discriminator_steps",
-                        "gan_steps", "random_shift", "warmup_steps", "save_minutes", "keep_hourly", "label_noise",
-                        "pretrain_learning_rate", "gan_learning_rate", "discriminator_rate", "pixel_weight",
-                        "adversarial_weight", "total_variation_weight")  # fmt: skip
-        for name in ("adam_beta1", "generator_momentum", "discriminator_momentum"):
-            self._require(0 <= getattr(self, name) < 1, f"{name} must be 0 or more and less than 1, not {getattr(self, name)}")
-        for name in at_least_one:
-            self._require(getattr(self, name) >= 1, f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in not_negative:
-            self._require(getattr(self, name) >= 0, f"{name} must not be negative, but is {getattr(self, name)}")
 
-    @staticmethod
-    def _require(condition: bool, sentence: str) -> None:
-        if not condition:
-            raise SRGANError(sentence + ".")
+
+@dataclass(frozen=True)
+class Generator(Group):
+    """The network that enlarges, paper §2.1.1. All that inference must know of it."""
+
+    blocks: int = setting(16, at_least=0)  # residual blocks
+    filters: int = setting(64, at_least=1)
+    head_kernel: int = setting(9, at_least=1, odd=True)  # side of the first convolution, pixels
+    output_kernel: int = setting(9, at_least=1, odd=True)  # side of the last convolution, pixels
+    norm: bool = setting(True, name="generator_norm")  # batch norm
+    momentum: float = setting(0.99, name="generator_momentum", at_least=0, below=1)  # of its moving averages
+    # Two sub-pixel shuffles, conv and nearest neighbour, or one shuffle by 4 after the last convolution (Shi et al. 2016).
+    upsampling: Literal["pixel_shuffle", "nearest", "espcn"] = setting("pixel_shuffle")
+    upsampling_activation: Literal["prelu", "leaky_relu"] = setting("prelu")
+    output_activation: Literal["linear", "tanh"] = setting("linear")
+    global_skip: bool = setting(False)  # add the bicubic upscaling of LR: the network learns the difference only
+    # What the networks see inside; outside, LR is always in [0, 1], HR and SR in [-1, 1].
+    lr_range: Literal["zero_one", "minus_one_one"] = setting("zero_one")
+    hr_range: Literal["zero_one", "minus_one_one"] = setting("minus_one_one")
+
+
+@dataclass(frozen=True)
+class Discriminator(Group):
+    """The network that tells HR from SR, paper §2.1.1."""
+
+    filters: int = setting(64, name="discriminator_filters", at_least=1)  # of the first convolution; the last has 8 times as many
+    dense: int = setting(1024, name="discriminator_dense", at_least=1)  # units of the layer before the logits
+    norm: bool = setting(True, name="discriminator_norm")  # batch norm; without it, each picture is judged alone
+    order: Literal["norm_first", "activation_first"] = setting("norm_first", name="discriminator_order")  # conv-BN-LeakyReLU or not
+    momentum: float = setting(0.99, name="discriminator_momentum", at_least=0, below=1)  # of batch norm's moving averages
+
+
+@dataclass(frozen=True)
+class Loss(Group):
+    """What is minimized, paper §2.2."""
+
+    pixel_loss: Literal["mse", "mae"] = setting("mse")  # wherever the content is "pixels"
+    pixel_weight: float = setting(0.0, at_least=0)  # of the pixel loss beside the features', wherever the content is features
+    pretrain_content: str = setting("pixels")  # of stage srresnet: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
+    content: str = setting("vgg19/block5_conv4")  # of stage srgan, likewise
+    content_scale: float = setting(1 / 12.75)  # features are multiplied by it before the MSE; paper §3.2
+    adversarial_weight: float = setting(1e-3, at_least=0)
+    total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator
+    real_label: float = setting(1.0)  # D's target for HR
+    fake_label: float = setting(0.0)  # D's target for SR
+    generator_label: float = setting(1.0)  # what G wants D to say of SR
+    label_noise: float = setting(0.0, at_least=0)  # standard deviation of a normal distribution around each label ...
+    label_noise_on: Literal["all", "fake"] = setting("all")  # ... or around that of SR alone
+    # The GAN sees pictures rolled by at most so many pixels, newly drawn each step; 0: as they are.
+    random_shift: int = setting(0, at_least=0)
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("pretrain_content", "content"):
+            network, _, layer = getattr(self, name).partition("/")
+            _require(
+                getattr(self, name) == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
+                f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
+            )
+
+
+@dataclass(frozen=True)
+class Optimization(Group):
+    """How far, how fast, with what arithmetic."""
+
+    # Weights that the run's first stage begins from: a file's path, or the name of shipped ones; empty: random ones.
+    initial: str = setting("", may_change=True)
+    pretrain_steps: int = setting(1_000_000, at_least=0, may_change=True)  # total of stage srresnet
+    discriminator_steps: int = setting(0, at_least=0, may_change=True)  # total of stage discriminator: D alone, before the GAN
+    gan_steps: int = setting(200_000, at_least=0, may_change=True)  # total of stage srgan
+    pretrain_learning_rate: float = setting(1e-4, at_least=0)
+    gan_learning_rate: float = setting(1e-4, at_least=0)
+    # D's learning rate over G's: the two time-scale update rule (TTUR, Heusel et al. 2017).
+    discriminator_rate: float = setting(1.0, at_least=0)
+    # "step": a tenth from half of the steps on; paper §3.2.
+    pretrain_schedule: Literal["constant", "cosine", "step"] = setting("constant")
+    gan_schedule: Literal["constant", "cosine", "step"] = setting("step")
+    warmup_steps: int = setting(0, at_least=0)  # linear from 0 at the start of each stage
+    alternate: bool = setting(False)  # D moves first and G answers the new D; else both move from one forward pass
+    adam_beta1: float = setting(0.9, at_least=0, below=1)
+    adam_epsilon: float = setting(1e-7)
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = setting("auto", may_change=True)
+    xla: bool = setting(False, may_change=True)  # compile the step; slower on CPUs
+    deterministic: bool = setting(False, may_change=True)  # the same numbers in every run on one machine; slower on a GPU
+
+
+@dataclass(frozen=True)
+class Keeping(Group):
+    """What is written while training, and how often."""
+
+    log_every: int = setting(50, at_least=1, may_change=True)  # steps between two rows of the loss history
+    sample_every: int = setting(5_000, at_least=1, may_change=True)  # steps between two sample strips LR | SR | HR
+    save_minutes: float = setting(5.0, at_least=0, may_change=True)  # between two checkpoints: the most that a dying session loses
+    keep_checkpoints: int = setting(2, at_least=1, may_change=True)  # the newest of each stage that stay on disk
+    keep_hourly: int = setting(0, at_least=0, may_change=True)  # besides them, the last one of each of so many hours
+    keep_best: bool = setting(False, may_change=True)  # and the one with the highest PSNR-Y on crops of held-out photos
+    tensorboard: bool = setting(False, may_change=True)  # write event files for TensorBoard beside the loss history
+
+
+@dataclass(frozen=True)
+class Run(Group):
+    """Its name, and the seed of all that is random in it."""
+
+    preset: str = setting("custom", may_change=True)
+    run: str = setting("", may_change=True)  # folder name under model/, loss/ and output/; empty: the preset's name
+    seed: int = setting(1, at_least=0)  # of the weights, the split, the batches and the labels
+
+    def __post_init__(self):
+        super().__post_init__()
+        folder = self.run or self.preset
+        plain = folder not in ("", ".", "..") and not any(c in folder for c in "/\\\0")
+        _require(plain, f'run must be a plain folder name, not "{self.run}"')
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, whole. Made by `settings` or `presets.preset`. Raises SRGANError on impossible values."""
+
+    run: Run = dataclasses.field(default_factory=Run)
+    data: Data = dataclasses.field(default_factory=Data)
+    generator: Generator = dataclasses.field(default_factory=Generator)
+    discriminator: Discriminator = dataclasses.field(default_factory=Discriminator)
+    loss: Loss = dataclasses.field(default_factory=Loss)
+    optimization: Optimization = dataclasses.field(default_factory=Optimization)
+    keeping: Keeping = dataclasses.field(default_factory=Keeping)
+
+    def __post_init__(self):
+        steps = self.optimization
+        _require(
+            not self.data.teacher or steps.gan_steps == steps.discriminator_steps == 0,
+            "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
+            f"not {steps.gan_steps} and {steps.discriminator_steps}",
+        )
 
     @property
     def name(self) -> str:
         """The run's folder name under model/, loss/ and output/."""
-        return self.run or self.preset
+        return self.run.run or self.run.preset
 
-    def horizon(self, stage: str) -> int:
+    @property
+    def seed(self) -> int:
+        return self.run.seed
+
+    def total_steps(self, stage: str) -> int:
         """The step at which `stage` is done."""
-        return {"srresnet": self.pretrain_steps, "discriminator": self.discriminator_steps, "srgan": self.gan_steps}[stage]
+        steps = self.optimization
+        return {"srresnet": steps.pretrain_steps, "discriminator": steps.discriminator_steps, "srgan": steps.gan_steps}[stage]
 
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages that this run has, in order of training."""
-        return tuple(stage for stage in STAGES if self.horizon(stage))
+        return tuple(stage for stage in STAGES if self.total_steps(stage))
 
     @property
-    def networks(self) -> dict[str, str]:
+    def generator_stages(self) -> dict[str, str]:
         """Of these, the ones that end with a generator: name of files -> name shown."""
         return {stage: STAGES[stage] for stage in self.stages if stage != "discriminator"}
 
     def replace(self, **changes) -> Config:
-        """A copy with some fields changed. Raises SRGANError for a field that does not exist."""
-        known = {field.name for field in dataclasses.fields(self)}
-        for name in changes:
-            if name not in known:
-                raise SRGANError(f"There is no setting named {name}. The settings are: {', '.join(sorted(known))}.")
-        return dataclasses.replace(self, **changes)
+        """A copy with some settings changed, by plain name. Raises SRGANError for one that does not exist."""
+        return settings(**self.flat() | changes)
+
+    def flat(self) -> dict:
+        """All settings by plain name."""
+        return {name: getattr(getattr(self, group), field.name) for name, group, field in fields()}
 
     def differing(self) -> dict:
-        """The settings that are not the default."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default}
-
-    def to_dict(self) -> dict:
-        return dataclasses.asdict(self)
+        """The settings that are not the default, by plain name."""
+        usual = Config().flat()
+        return {name: value for name, value in self.flat().items() if value != usual[name]}
 
 
-def _checked(field: dataclasses.Field, value):
-    """`value` in the field's own type ("12" for an int comes from a command line), or SRGANError."""
-    kind = _TYPES[field.name]
+def settings(**values) -> Config:
+    """The run with these settings, by plain name, and all others at their defaults. Raises SRGANError for names and values that are wrong."""
+    known = {name: (group, field.name) for name, group, field in fields()}
+    chosen: dict[str, dict] = {field.name: {} for field in dataclasses.fields(Config)}
+    for name, value in values.items():
+        if name not in known:
+            raise SRGANError(f"There is no setting named {name}. The settings are: {', '.join(sorted(known))}.")
+        group, field = known[name]
+        chosen[group][field] = value
+    return Config(**{group.name: group.default_factory(**chosen[group.name]) for group in dataclasses.fields(Config)})
+
+
+def fields() -> Iterator[tuple[str, str, dataclasses.Field]]:
+    """(plain name, name of the group, field) of every setting."""
+    for group in dataclasses.fields(Config):
+        for field in dataclasses.fields(group.default_factory):
+            yield plain_name(field), group.name, field
+
+
+def plain_name(field: dataclasses.Field) -> str:
+    return field.metadata["name"] or field.name
+
+
+def flat_group(group: Group) -> dict:
+    """The settings of one group by plain name."""
+    return {plain_name(field): getattr(group, field.name) for field in dataclasses.fields(group)}
+
+
+def _checked(name: str, kind, value, bounds: typing.Mapping):
+    """`value` as a `kind` ("12" for an int comes from a command line) within its bounds, or SRGANError."""
     if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            raise SRGANError(f"{field.name} must be one of {', '.join(typing.get_args(kind))}, not {value!r}.")
+        _require(value in typing.get_args(kind), f"{name} must be one of {', '.join(typing.get_args(kind))}, not {value!r}")
         return value
+    value = _converted(name, kind, value)
+    least, limit = bounds["at_least"], bounds["below"]
+    if limit is not None:
+        _require(least <= value < limit, f"{name} must be {least} or more and less than {limit}, not {value}")
+    elif least == 0:
+        _require(value >= 0, f"{name} must not be negative, but is {value}")
+    elif least is not None:
+        _require(value >= least, f"{name} must be {least} or more, not {value}")
+    _require(not bounds["odd"] or value % 2 == 1, f"{name} must be odd, not {value}")
+    return value
+
+
+def _converted(name: str, kind: type, value):
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}[kind]
     if kind is bool and isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     accepted = {int: (int, str), float: (int, float, str), str: (str,), bool: (bool,)}[kind]
@@ -212,163 +311,9 @@ def _checked(field: dataclasses.Field, value):
             raise ValueError
         return kind(value)
     except (ValueError, OverflowError):
-        raise SRGANError(f"{field.name} must be {_KINDS[kind]}, not {value!r}.") from None
+        raise SRGANError(f"{name} must be {words}, not {value!r}.") from None
 
 
-_KINDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-_TYPES = typing.get_type_hints(Config)
-
-_UPSAMPLER = dict(
-    photos=2500,
-    hr_size=176,
-    batch_size=32,
-    sampling="centre",
-    test_fraction=0.2,  # 2,000 of 2,500 photos to train on
-    lr_range="minus_one_one",
-    generator_momentum=0.5,
-    upsampling="nearest",
-    upsampling_activation="leaky_relu",
-    output_activation="tanh",
-    discriminator_momentum=0.5,
-    content_scale=1.0,
-    real_label=0.9,
-    fake_label=0.1,
-    generator_label=0.9,
-    label_noise=0.05,
-    pretrain_steps=0,
-    gan_steps=2_500 * 2_000 // 32,  # 2,500 epochs
-    gan_schedule="constant",
-    adam_epsilon=1e-8,
-    log_every=62,  # an epoch
-    sample_every=62,
-)
-
-# All convolutions at LR size, no batch norm, and only the difference to bicubic to learn.
-_LEAN = dict(
-    head_kernel=3,
-    output_kernel=3,
-    generator_norm=False,
-    upsampling="espcn",
-    global_skip=True,
-    pixel_loss="mae",
-    pretrain_schedule="cosine",
-)
-
-_SHIPPED = _LEAN | dict(
-    dataset="folder:data/photos",
-    test_fraction=0.03,
-    pretrain_learning_rate=1e-3,
-    gan_schedule="cosine",
-    warmup_steps=200,
-    sample_every=1000,
-)
-
-_PRESETS = {
-    # A few CPU minutes on the sample photos: a small network that works at LR size throughout, and pixel losses only,
-    # so that nothing is downloaded.
-    "quick": _LEAN
-    | dict(
-        blocks=4,
-        filters=32,
-        discriminator_filters=16,
-        discriminator_dense=128,
-        content="pixels",
-        pretrain_steps=3000,
-        gan_steps=300,
-        pretrain_learning_rate=2e-3,
-        gan_learning_rate=1e-4,
-        gan_schedule="constant",
-        warmup_steps=50,
-        log_every=10,
-        sample_every=500,
-        save_minutes=1.0,
-    ),
-    # The weights that come with the project (model/): the paper's size of network with what makes a short training go far.
-    "shipped": _SHIPPED
-    | dict(
-        pretrain_steps=16_000,
-        gan_steps=2000,
-        content="vgg19/block1_conv2",  # before the first max-pooling, which would welcome a fine grid (docs/weights.md)
-        content_scale=1.0,  # of a VGG19 whose channels are normalised
-        pixel_weight=5.0,
-        adversarial_weight=0.15,  # by their gradients in SR: content 5, adversarial 5, pixels 1
-        discriminator_norm=False,
-        discriminator_steps=150,
-        discriminator_rate=5.0,  # else G learns to draw a grid before D learns to see it
-        random_shift=15,
-        discriminator_filters=32,
-        discriminator_dense=256,
-    ),
-    # The small one of them, for CPUs and video: a twelfth of the work.
-    "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),
-    # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.
-    "paper": dict(dataset="folder:data/photos"),
-    # UpSampler (2019): one network, trained on varied photos and again on faces. No pre-training.
-    "coco44": _UPSAMPLER | dict(dataset="coco"),
-    "celeba44": _UPSAMPLER | dict(dataset="celeba"),
-    # The same author's earlier SRGAN: 800 of 1,000 photos, 50 steps an epoch, 500 epochs; only the label of SR is noisy.
-    "coco64": _UPSAMPLER
-    | dict(
-        dataset="coco",
-        photos=1000,
-        smallest_side=360,
-        hr_size=256,
-        batch_size=16,
-        real_label=1.0,
-        generator_label=1.0,
-        label_noise_on="fake",
-        gan_steps=500 * 50,
-        log_every=50,
-        sample_every=50,
-    ),
-    # Stages by VGG16: perceptual pre-training with total variation, D alone, everything. One epoch of 80,000, one photo a step.
-    "vgg16tv": dict(
-        dataset="coco-train",
-        batch_size=1,
-        pretrain_content="vgg16/block2_conv2",
-        content="vgg16/block5_conv3",
-        content_scale=1.0,
-        total_variation_weight=1e-4,
-        pretrain_steps=80_000,
-        discriminator_steps=80_000,
-        gan_steps=80_000,
-        gan_schedule="constant",
-    ),
-    # A Keras post of 2020: everything in [0, 1], batches cut in order, D before G. 100 epochs of 2,000 photos.
-    "blog25": dict(
-        dataset="coco",
-        photos=2500,
-        hr_size=100,
-        batch_size=20,
-        sampling="centre",
-        shuffle=False,
-        test_fraction=0.2,
-        lr_range="zero_one",
-        hr_range="zero_one",
-        generator_momentum=0.5,
-        upsampling="nearest",
-        discriminator_order="activation_first",
-        discriminator_momentum=0.8,
-        content="vgg19/block3_conv3",
-        content_scale=1.0,
-        alternate=True,
-        pretrain_steps=0,
-        gan_steps=100 * 100,
-        gan_learning_rate=1e-3,
-        gan_schedule="constant",
-        log_every=100,
-        sample_every=1000,
-    ),
-}
-
-PRESETS = tuple(_PRESETS)
-
-
-def preset(name: str, **changes) -> Config:
-    """The preset `name`, with `changes` on top. Raises SRGANError for an unknown preset or setting."""
-    if name not in _PRESETS:
-        raise SRGANError(f'There is no preset "{name}". Choose one of: {", ".join(PRESETS)}.')
-    config = Config(preset=name, **_PRESETS[name])
-    if changes.get("dataset", config.dataset) != config.dataset:
-        changes = {"photos": 0, "smallest_side": 0} | changes  # the preset's count is of its own photos
-    return config.replace(**changes)
+def _require(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise SRGANError(sentence + ".")

@@ -10,7 +10,7 @@ from srgan.config import Config
 def pixel_loss(config: Config, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
     """Mean squared or mean absolute difference of pixels."""
     difference = hr - sr
-    return tf.reduce_mean(tf.square(difference) if config.pixel_loss == "mse" else tf.abs(difference))
+    return tf.reduce_mean(tf.square(difference) if config.loss.pixel_loss == "mse" else tf.abs(difference))
 
 
 def content_loss(config: Config, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
@@ -18,7 +18,7 @@ def content_loss(config: Config, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.T
     if features is None:
         return pixel_loss(config, hr, sr)
     loss = tf.reduce_mean(tf.square(tf.stop_gradient(features(hr)) - features(sr)))
-    return loss + config.pixel_weight * pixel_loss(config, hr, sr) if config.pixel_weight else loss
+    return loss + config.loss.pixel_weight * pixel_loss(config, hr, sr) if config.loss.pixel_weight else loss
 
 
 def adversarial_loss(sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -38,7 +38,7 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 def smoothness(config: Config, sr: tf.Tensor) -> tf.Tensor:
     """The total variation at its weight; nothing where that is 0."""
-    return config.total_variation_weight * total_variation(sr) if config.total_variation_weight else tf.constant(0.0)
+    return config.loss.total_variation_weight * total_variation(sr) if config.loss.total_variation_weight else tf.constant(0.0)
 
 
 def total_variation(sr: tf.Tensor) -> tf.Tensor:
@@ -54,18 +54,18 @@ def rolled(config: Config, step: tf.Tensor, *images: tf.Tensor) -> tuple[tf.Tens
     The strides of D lie on a grid, and so do the pixels of a shuffle. Where the two are always aligned, what D asks for at some of
     its places G can give as a fine grid; over shifts that vary it averages out.
     """
-    if not config.random_shift:
+    if not config.loss.random_shift:
         return images
     seed = tf.stack([tf.cast(step, tf.int32), tf.constant(-1 - config.seed, tf.int32)])  # the labels' are not negative
-    shift = tf.random.stateless_uniform((2,), seed, 0, config.random_shift + 1, tf.int32)
+    shift = tf.random.stateless_uniform((2,), seed, 0, config.loss.random_shift + 1, tf.int32)
     return tuple(tf.roll(image, shift, (1, 2)) for image in images)
 
 
 def labels(config: Config, kind: str, step: tf.Tensor) -> tf.Tensor:
     """Labels (B, 1) of `kind` "real", "fake" or "generator", hard or with normal noise: a pure function of seed and step."""
-    shape, value = (config.batch_size, 1), getattr(config, f"{kind}_label")
+    shape, value = (config.data.batch_size, 1), getattr(config.loss, f"{kind}_label")
     stream = ("real", "fake", "generator").index(kind)
-    if config.label_noise == 0 or config.label_noise_on not in ("all", kind):
+    if config.loss.label_noise == 0 or config.loss.label_noise_on not in ("all", kind):
         return tf.fill(shape, value)
     seed = tf.stack([tf.cast(step, tf.int32), tf.constant(3 * config.seed + stream, tf.int32)])
-    return tf.random.stateless_normal(shape, seed, value, config.label_noise)
+    return tf.random.stateless_normal(shape, seed, value, config.loss.label_noise)

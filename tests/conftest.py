@@ -17,10 +17,10 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from srgan.catalogue import PHOTOS, PublicPhotos
-from srgan.config import Config
-from srgan.fetch import RemoteFile
-from srgan.paths import PROJECT, Paths
+from srgan.config import Config, settings
+from srgan.data.catalogue import PHOTOS, PublicPhotos
+from srgan.data.fetch import RemoteFile
+from srgan.runs.paths import PROJECT, Paths
 from tests.servers import serve
 
 
@@ -38,7 +38,7 @@ def photos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(photos) -> Config:
     """Both stages in seconds: the paper's architecture, as small as it gets."""
-    return Config(
+    return settings(
         preset="tiny",
         dataset=f"folder:{photos}",
         hr_size=32,

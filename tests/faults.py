@@ -19,13 +19,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
-from srgan import checkpoints, data, records, training
 from srgan.config import Config
+from srgan.data import prepared as data
+from srgan.data.fetch import RemoteFile, fetch
+from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
-from srgan.fetch import RemoteFile, fetch
-from srgan.paths import Paths
-from srgan.progress import Progress
-from srgan.unpack import unpack
+from srgan.runs import checkpoints
+from srgan.runs.paths import Paths
+from srgan.runs.progress import Progress
+from srgan.train import records, training
 from tests.archives import tar_of, zip_of
 from tests.servers import drive_at, serve
 
@@ -92,7 +94,7 @@ class Silent(Progress):
 def make_run(config: Config, paths: Paths) -> None:
     """Both stages, with two checkpoints each: at the horizon, and one step before."""
     for stage in config.stages:
-        earlier = config.replace(pretrain_steps=config.pretrain_steps - 1, gan_steps=config.gan_steps - 1)
+        earlier = config.replace(pretrain_steps=config.optimization.pretrain_steps - 1, gan_steps=config.optimization.gan_steps - 1)
         training.fit(earlier, paths, stage, Silent())
         training.fit(config, paths, stage, Silent())
 
@@ -118,11 +120,11 @@ def _kind(path: Path) -> str:
 def _outcome(config: Config, paths: Paths) -> str:
     """What both stages resume from, or what they say instead."""
     outcomes = []
-    for stage, name in config.networks.items():
+    for stage, name in config.generator_stages.items():
         progress = Silent()
         try:
             checkpoint, _ = checkpoints.newest(paths.checkpoints, stage)
-            if checkpoint is not None and checkpoint.step >= config.horizon(stage):
+            if checkpoint is not None and checkpoint.step >= config.total_steps(stage):
                 state = training.fit(config, paths, stage, progress)  # does not train, but mends the weights
             else:
                 state = training.resume(config, paths, stage, data.prepare(config, paths), progress)

@@ -17,9 +17,13 @@ import skimage.data
 import tifffile
 from PIL import Image, ImageCms
 
-from srgan import models, pictures, png, upscale, upscaling
-from srgan.config import preset
 from srgan.errors import SRGANError
+from srgan.models import networks as models
+from srgan.presets import preset
+from srgan.upscale import files as upscaling
+from srgan.upscale import image_files as pictures
+from srgan.upscale import network as upscale
+from srgan.upscale import png_bands as png
 
 HEIGHT, WIDTH = 20, 30
 PHOTO = Image.fromarray(skimage.data.chelsea()[100 : 100 + HEIGHT, 110 : 110 + WIDTH])

@@ -17,11 +17,13 @@ from unittest import mock
 
 import keras
 
-from srgan import config as configuration
-from srgan import features, history, training
+from srgan import presets
 from srgan.config import Config
-from srgan.paths import Paths
-from srgan.progress import Progress
+from srgan.runs import history
+from srgan.runs.paths import Paths
+from srgan.runs.progress import Progress
+from srgan.train import perceptual_features as features
+from srgan.train import training
 
 
 @contextlib.contextmanager
@@ -42,7 +44,7 @@ def random_features() -> Iterator[None]:
 
 def few_steps(name: str, steps: int, **changes) -> Config:
     """The preset on the sample photos, each of its stages for so many steps."""
-    config = configuration.preset(name, dataset="samples", log_every=1, sample_every=steps, **changes)
+    config = presets.preset(name, dataset="samples", log_every=1, sample_every=steps, **changes)
     return config.replace(**{
         field: min(getattr(config, field), steps) for field in ("pretrain_steps", "discriminator_steps", "gan_steps")
     })  # fmt: skip
@@ -60,9 +62,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=2)
-    parser.add_argument("--only", choices=configuration.PRESETS)
+    parser.add_argument("--only", choices=presets.PRESETS)
     options = parser.parse_args()
-    for name in [options.only] if options.only else configuration.PRESETS:
+    for name in [options.only] if options.only else presets.PRESETS:
         print(f"{name}:")
         with tempfile.TemporaryDirectory() as workdir, random_features():
             for stage, rows in run(few_steps(name, options.steps, batch_size=options.batch_size), Path(workdir)).items():

@@ -16,17 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from srgan import config as configuration
-from srgan import history
-from srgan.checkpoints import newest
-from srgan.paths import PROJECT, open_workdir
+from srgan import presets
+from srgan.config import Config
+from srgan.runs import history
+from srgan.runs.checkpoints import newest
+from srgan.runs.paths import PROJECT, open_workdir
 
 SPEED_COLUMNS = ("images_per_second",)  # the only numbers that may differ: they measure time
 
 
-def tiny(steps: int, save_minutes: float) -> configuration.Config:
+def tiny(steps: int, save_minutes: float) -> Config:
     """A network small enough to live and die within seconds, on the real sample photos."""
-    return configuration.preset(
+    return presets.preset(
         "quick", run="soak", deterministic=True, blocks=1, filters=4, hr_size=32, batch_size=2, discriminator_filters=2,
         discriminator_dense=4, label_noise=0.05, warmup_steps=5, pretrain_steps=steps, gan_steps=steps, log_every=3,
         sample_every=10, save_minutes=save_minutes,
@@ -35,11 +36,11 @@ def tiny(steps: int, save_minutes: float) -> configuration.Config:
 
 def live(workdir: Path, drive: Path, steps: int, save_minutes: float) -> None:
     """The child: both stages, from whatever is there to the end."""
-    from srgan import quiet
+    from srgan.runs import load_tensorflow as quiet
 
     quiet.load_tensorflow()
-    from srgan import training
-    from srgan.progress import Progress
+    from srgan.runs.progress import Progress
+    from srgan.train import training
 
     class Heard(Progress):
         def saved(self, path: Path) -> None:

@@ -16,10 +16,13 @@ from unittest import mock
 import keras
 import numpy as np
 
-from srgan import config as configuration
-from srgan import data, evaluation, metrics, models, training
-from srgan.paths import Paths
-from srgan.progress import Progress
+from srgan import presets
+from srgan.data import prepared as data
+from srgan.models import networks as models
+from srgan.results import evaluation, metrics
+from srgan.runs.paths import Paths
+from srgan.runs.progress import Progress
+from srgan.train import training
 
 
 @contextlib.contextmanager
@@ -38,7 +41,7 @@ def stock_layers() -> Iterator[None]:
 
 def trained(steps: int, workdir: Path) -> float:
     """Mean PSNR-Y in dB on the held-out sample photos after stage srresnet."""
-    config = configuration.preset("quick", pretrain_steps=steps)
+    config = presets.preset("quick", pretrain_steps=steps)
     paths = Paths(workdir, config.name)
     state = training.fit(config, paths, "srresnet", Progress())
     pairs = evaluation.held_out(data.prepare(config, paths))
@@ -47,7 +50,7 @@ def trained(steps: int, workdir: Path) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=configuration.preset("quick").pretrain_steps)
+    parser.add_argument("--steps", type=int, default=presets.preset("quick").pretrain_steps)
     steps = parser.parse_args().steps
     found = {}
     for name, layers in (("fast layers", contextlib.nullcontext()), ("stock layers", stock_layers())):

@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from srgan.config import PRESETS, STAGES, Config, preset
+from srgan.config import STAGES, Config, settings
 from srgan.errors import SRGANError
+from srgan.presets import PRESETS, preset
 
 
 def test_an_unknown_preset_is_named_together_with_those_there_are():
@@ -46,13 +47,13 @@ def test_an_unknown_setting_is_named_together_with_those_there_are(make):
 )
 def test_a_value_of_the_wrong_type_is_named_with_what_it_must_be(changes, words):
     with pytest.raises(SRGANError, match=words):
-        Config(**changes)
+        settings(**changes)
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
 def test_no_setting_takes_a_dictionary(field):
     with pytest.raises(SRGANError, match=f"^{field.name} must be "):
-        Config(**{field.name: {}})
+        settings(**{field.name: {}})
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_no_setting_takes_a_dictionary(field):
 )
 def test_an_impossible_value_is_named_with_what_is_possible(changes, words):
     with pytest.raises(SRGANError, match=words):
-        Config(**changes)
+        settings(**changes)
 
 
 def test_replace_checks_as_the_constructor_does():
@@ -130,16 +131,16 @@ def test_strings_of_a_shell_become_the_settings_own_type(name, text, value):
 
 
 def test_a_whole_number_is_a_number():
-    rate = Config(gan_learning_rate=1).gan_learning_rate
+    rate = settings(gan_learning_rate=1).gan_learning_rate
     assert rate == 1.0 and type(rate) is float
 
 
 def test_replace_gives_a_copy_and_leaves_the_original():
     original = preset("quick")
-    before = original.to_dict()
+    before = original.flat()
     changed = original.replace(gan_steps=7, run="mine")
-    assert original.to_dict() == before and original.gan_steps == 300
-    assert changed.to_dict() == before | {"gan_steps": 7, "run": "mine"}
+    assert original.flat() == before and original.gan_steps == 300
+    assert changed.flat() == before | {"gan_steps": 7, "run": "mine"}
 
 
 def test_settings_cannot_be_changed_in_place():
@@ -150,45 +151,58 @@ def test_settings_cannot_be_changed_in_place():
 @pytest.mark.parametrize("name", PRESETS)
 def test_each_preset_builds_under_its_own_name_and_survives_json(name):
     config = preset(name)
-    assert (config.preset, config.name) == (name, name)
-    assert Config(**json.loads(json.dumps(config.to_dict()))) == config
+    assert (config.run.preset, config.name) == (name, name)
+    assert settings(**json.loads(json.dumps(config.flat()))) == config
 
 
 def test_the_run_goes_by_its_own_name_if_it_has_one():
     assert preset("quick", run="mine").name == "mine"
-    assert Config().name == "custom"
+    assert settings().name == "custom"
 
 
 def test_each_stage_has_its_own_horizon():
-    config = Config(pretrain_steps=11, discriminator_steps=5, gan_steps=22)
-    assert {stage: config.horizon(stage) for stage in STAGES} == {"srresnet": 11, "discriminator": 5, "srgan": 22}
+    config = settings(pretrain_steps=11, discriminator_steps=5, gan_steps=22)
+    assert {stage: config.total_steps(stage) for stage in STAGES} == {"srresnet": 11, "discriminator": 5, "srgan": 22}
     assert config.stages == ("srresnet", "discriminator", "srgan")
 
 
 def test_a_stage_without_steps_is_left_out():
-    config = Config(pretrain_steps=0, gan_steps=22)
+    config = settings(pretrain_steps=0, gan_steps=22)
     assert config.stages == ("srgan",)
-    assert config.networks == {"srgan": "SRGAN"}
-    assert Config(discriminator_steps=1).networks == {"srresnet": "SRResNet", "srgan": "SRGAN"}
+    assert config.generator_stages == {"srgan": "SRGAN"}
+    assert settings(discriminator_steps=1).networks == {"srresnet": "SRResNet", "srgan": "SRGAN"}
 
 
 def test_the_preset_paper_is_the_paper():
     config = preset("paper")
     # Ledig et al. 2017, §2.1.1 and figure 4: 16 blocks of 64 filters with batch norm, 9x9 at both ends; no skip of the image.
-    assert (config.blocks, config.filters, config.head_kernel, config.output_kernel) == (16, 64, 9, 9)
-    assert (config.generator_norm, config.upsampling, config.global_skip) == (True, "pixel_shuffle", False)
-    assert (config.discriminator_filters, config.discriminator_dense) == (64, 1024)
+    assert (config.generator.blocks, config.generator.filters, config.generator.head_kernel, config.generator.output_kernel) == (
+        16,
+        64,
+        9,
+        9,
+    )
+    assert (config.generator.norm, config.generator.upsampling, config.generator.global_skip) == (True, "pixel_shuffle", False)
+    assert (config.discriminator.filters, config.discriminator.dense) == (64, 1024)
     # §2.2: VGG54 rescaled by 1/12.75 (0.006 after the square), and 1e-3 times the adversarial loss.
-    assert (config.pixel_loss, config.content, config.adversarial_weight) == ("mse", "vgg19/block5_conv4", 1e-3)
-    assert config.content_scale**2 == pytest.approx(0.006, rel=0.03)
+    assert (config.loss.pixel_loss, config.loss.content, config.loss.adversarial_weight) == ("mse", "vgg19/block5_conv4", 1e-3)
+    assert config.loss.content_scale**2 == pytest.approx(0.006, rel=0.03)
     # §3.2: batches of 16 crops 96x96; Adam with beta1 0.9 at 1e-4; a million steps, then 1e5 at 1e-4 and 1e5 at 1e-5.
-    assert (config.batch_size, config.hr_size, config.adam_beta1) == (16, 96, 0.9)
-    assert (config.pretrain_steps, config.gan_steps, config.gan_schedule) == (10**6, 2 * 10**5, "step")
-    assert (config.pretrain_learning_rate, config.gan_learning_rate, config.warmup_steps) == (1e-4, 1e-4, 0)
+    assert (config.data.batch_size, config.data.hr_size, config.optimization.adam_beta1) == (16, 96, 0.9)
+    assert (config.optimization.pretrain_steps, config.optimization.gan_steps, config.optimization.gan_schedule) == (
+        10**6,
+        2 * 10**5,
+        "step",
+    )
+    assert (
+        config.optimization.pretrain_learning_rate,
+        config.optimization.gan_learning_rate,
+        config.optimization.warmup_steps,
+    ) == (1e-4, 1e-4, 0)
 
 
 def test_other_photos_than_the_presets_own_are_taken_all():
     assert (preset("coco64").photos, preset("coco64").smallest_side) == (1000, 360)
     own = preset("coco64", dataset="folder:mine")
-    assert (own.photos, own.smallest_side) == (0, 0)
+    assert (own.data.photos, own.data.smallest_side) == (0, 0)
     assert preset("coco64", dataset="folder:mine", photos=7).photos == 7

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from srgan import checkpoints, weights
-from srgan.config import preset
-from srgan.paths import Paths
+from srgan.presets import preset
+from srgan.runs import checkpoints, weights
+from srgan.runs.paths import Paths
 from tests import faults
 
 

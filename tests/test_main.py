@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from srgan import history
 from srgan.__main__ import main
-from srgan.paths import PROJECT
+from srgan.runs import history
+from srgan.runs.paths import PROJECT
 
 TINY = ["--set", "pretrain_steps=4", "--set", "gan_steps=2", "--set", "hr_size=48", "--set", "discriminator_filters=4",
         "--set", "log_every=2"]  # fmt: skip

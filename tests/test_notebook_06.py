@@ -14,9 +14,13 @@ import skimage.data
 from PIL import Image
 
 import utils
-from srgan import images, models, notebooks, upscale, weights
-from srgan.config import preset
+from srgan.data import images
 from srgan.errors import SRGANError
+from srgan.models import networks as models
+from srgan.presets import preset
+from srgan.runs import notebook_runner as notebooks
+from srgan.runs import weights
+from srgan.upscale import network as upscale
 from tests.test_viewing import choose
 
 

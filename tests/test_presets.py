@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan import features, losses, models, steps
-from srgan.config import PRESETS, preset
-from srgan.state import State
+from srgan import losses
+from srgan.models import networks as models
+from srgan.presets import PRESETS, preset
+from srgan.train import perceptual_features as features
+from srgan.train import steps
+from srgan.train.state import State
 from tests import presets
 
 UPSAMPLER = ("coco44", "celeba44")
@@ -40,7 +43,7 @@ def test_the_generator_has_the_parameters_of_its_system(name):
                                              ("blog25", 100, 20)])  # fmt: skip
 def test_data_and_networks_have_the_sizes_of_their_system(name, hr, batch):
     config = preset(name)
-    assert (config.hr_size, config.batch_size) == (hr, batch)
+    assert (config.data.hr_size, config.data.batch_size) == (hr, batch)
     widths = [64, 64, 128, 128, 256, 256, 512, 512]
     side = -(-hr // 16)  # four strides of 2
     expected = conv(3, 3, 64) + sum(conv(3, a, b) + 4 * b for a, b in itertools.pairwise(widths))
@@ -110,9 +113,9 @@ CONTENT = {"paper": ("pixels", "vgg19/block5_conv4", 1 / 12.75), "coco44": ("pix
 @pytest.mark.parametrize("name", CONTENT)
 def test_the_content_loss_is_on_the_layer_of_the_system(name):
     config = preset(name)
-    assert (config.pretrain_content, config.content, config.content_scale) == CONTENT[name]
-    assert config.adversarial_weight == 1e-3
-    assert (config.total_variation_weight > 0) == (name == "vgg16tv")
+    assert (config.loss.pretrain_content, config.loss.content, config.loss.content_scale) == CONTENT[name]
+    assert config.loss.adversarial_weight == 1e-3
+    assert (config.loss.total_variation_weight > 0) == (name == "vgg16tv")
 
 
 def test_layer_9_of_keras_vgg19_is_blog25s():
@@ -126,7 +129,7 @@ def test_layer_9_of_keras_vgg19_is_blog25s():
 ])  # fmt: skip
 def test_stages_and_steps_are_those_of_the_system(name, stages, count):
     config = preset(name)
-    assert (config.stages, config.gan_steps) == (stages, count)
+    assert (config.stages, config.optimization.gan_steps) == (stages, count)
 
 
 @pytest.mark.parametrize("name, beta1, epsilon, first, last", [
@@ -139,7 +142,7 @@ def test_adam_is_that_of_the_system(name, beta1, epsilon, first, last):
     for optimizer in (state.g_optimizer, state.d_optimizer):
         assert (optimizer.beta_1, optimizer.epsilon) == (beta1, epsilon)
     assert steps.learning_rate(config, "srgan", 0) == pytest.approx(first)
-    assert steps.learning_rate(config, "srgan", config.gan_steps - 1) == pytest.approx(last)
+    assert steps.learning_rate(config, "srgan", config.optimization.gan_steps - 1) == pytest.approx(last)
 
 
 def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_else(tiny, tmp_path):
@@ -148,7 +151,7 @@ def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_els
     lr = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     hr = np.random.default_rng(1).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     with presets.random_features():
-        seen = features.features(config.pretrain_content, 1.0, tmp_path)
+        seen = features.features(config.loss.pretrain_content, 1.0, tmp_path)
     sr = state.generator(lr, training=True).numpy()
     variation = np.abs(np.diff(sr, axis=1)).mean() + np.abs(np.diff(sr, axis=2)).mean()
     expected = np.mean((seen(hr).numpy() - seen(sr).numpy()) ** 2) + 0.3 * variation

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import utils
-from srgan import checkpoints, history, images, places
+from srgan.data import images
 from srgan.errors import SRGANError
-from srgan.history import History
-from srgan.paths import PROJECT, Paths
-from srgan.progress import ago
+from srgan.runs import checkpoints, history
+from srgan.runs import hosting as places
+from srgan.runs.history import History
+from srgan.runs.paths import PROJECT, Paths
+from srgan.runs.progress import ago
 
 
 class Display:
@@ -76,7 +78,7 @@ def test_the_dashboard_draws_one_panel_one_figure_and_one_strip_and_redraws_them
 def test_the_dashboard_draws_no_more_than_its_share_of_the_time(tmp_path, display, monkeypatch):
     """A clock of our own: an hour of training at a row a second, where a figure takes 0.4 s and a panel 0.01 s."""
     now = [1000.0]
-    monkeypatch.setattr("srgan.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("srgan.runs.progress.time.monotonic", lambda: now[0])
     monkeypatch.setattr(utils, "has_display", lambda: True)
 
     def update(self, shown):
@@ -184,14 +186,14 @@ def test_smoothing_keeps_a_constant_and_the_mean_of_a_long_curve():
 def test_start_tells_machine_run_and_standing(tmp_path, capsys):
     config, paths = utils.start("quick", workdir=str(tmp_path), dataset="", run="mine", pretrain_steps=7)
     printed = capsys.readouterr().out
-    assert (config.dataset, config.pretrain_steps, paths) == ("samples", 7, Paths(tmp_path.resolve(), "mine"))
+    assert (config.data.dataset, config.optimization.pretrain_steps, paths) == ("samples", 7, Paths(tmp_path.resolve(), "mine"))
     assert f"Run mine on samples, in {tmp_path.resolve()}" in printed
     assert "SRResNet not begun, SRGAN not begun; run the next cells to begin with SRResNet." in printed
 
 
 def test_a_relative_folder_counts_from_the_project(tmp_path):
     config, _ = utils.start("quick", workdir=str(tmp_path), dataset="folder:data/photos")
-    assert config.dataset == f"folder:{PROJECT / 'data' / 'photos'}"
+    assert config.data.dataset == f"folder:{PROJECT / 'data' / 'photos'}"
 
 
 def test_drive_that_was_not_granted_is_told_in_words(tmp_path, monkeypatch):

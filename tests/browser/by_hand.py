@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from srgan import notebooks
+from srgan.runs import notebook_runner as notebooks
 from tests.browser import lab
 
 ORDER = (notebooks.UPSCALE, *notebooks.SERIES)  # most people want a picture first

@@ -14,9 +14,11 @@ from PIL import Image
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser does that")
 
 from srgan import __main__ as main
-from srgan import history, images, notebooks, sources
 from srgan.config import STAGES
-from srgan.paths import Paths
+from srgan.data import images, sources
+from srgan.runs import history
+from srgan.runs import notebook_runner as notebooks
+from srgan.runs.paths import Paths
 from tests.browser import lab
 
 CHANGES = {"pretrain_steps": 600, "gan_steps": 300, "hr_size": 48, "discriminator_filters": 4, "log_every": 5,

@@ -18,8 +18,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
-from srgan import notebooks
-from srgan.paths import PROJECT
+from srgan.runs import notebook_runner as notebooks
+from srgan.runs.paths import PROJECT
 
 PATIENCE = 600.0  # seconds: the machine may be busy
 SCREENSHOTS = PROJECT / "output" / "browser"

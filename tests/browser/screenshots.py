@@ -9,7 +9,7 @@ import sys
 
 from PIL import Image
 
-from srgan.paths import PROJECT, write_atomically
+from srgan.runs.paths import PROJECT, write_atomically
 from tests.browser import lab
 
 BEST = {"03_train_srgan_running": "training", "02_pretrain_srresnet_result": "curves", "06_slider": "slider"}

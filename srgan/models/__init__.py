@@ -1,0 +1,1 @@
+"""The networks, their layers, and the number format they compute in."""

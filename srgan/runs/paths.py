@@ -1,0 +1,147 @@
+"""Where a run reads and writes, and how a file is written so that no half of it is ever seen."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.errors import SRGANError
+
+PROJECT = Path(__file__).resolve().parents[2]
+PARTIAL = ".partial-"  # how the names of unfinished files begin
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of the run `run` in the working directory `workdir`, which `drive`, if there is one, mirrors."""
+
+    workdir: Path
+    run: str
+    drive: Path | None = None
+
+    @property
+    def data(self) -> Path:
+        """Prepared data sets, shared by all runs."""
+        return self.workdir / "data"
+
+    @property
+    def downloads(self) -> Path:
+        """What was fetched, and the photos unpacked from it. Drive does not keep it: it can be fetched again."""
+        return self.data / "downloads"
+
+    @property
+    def features(self) -> Path:
+        """Weights of the fixed feature networks, shared by all runs; Drive keeps them."""
+        return self.data / "features"
+
+    @property
+    def model(self) -> Path:
+        """Weights, with their cards."""
+        return self.workdir / "model" / self.run
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.model / "checkpoints"
+
+    @property
+    def output(self) -> Path:
+        """Pictures, tables and executed notebooks."""
+        return self.workdir / "output" / self.run
+
+    @property
+    def session(self) -> Path:
+        """The heartbeat of the session that trains this run: where other machines see it too, if there is such a place."""
+        return (self.drive or self.workdir) / "model" / self.run / "session.json"
+
+    def weights(self, stage: str) -> Path:
+        return self.model / f"{stage}.weights.h5"
+
+    def history(self, stage: str) -> Path:
+        return self.workdir / "loss" / self.run / f"{stage}.csv"
+
+    def sample(self, stage: str, step: int) -> Path:
+        return self.output / "samples" / f"{stage}_step_{step:07d}.png"
+
+
+def remove_leftovers(paths: Paths) -> None:
+    """Remove the unfinished files that killed processes left in the run's folders; nobody else may be at work there."""
+    for folder in (paths.model, paths.history("").parent, paths.output):
+        for path in folder.rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+
+
+def open_workdir(workdir: str | os.PathLike, run: str, drive: str | os.PathLike | None = None) -> Paths:
+    """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot.
+
+    `drive` is a second folder, such as one on Google Drive, that keeps a copy; it may be away for a while.
+    """
+    try:
+        workdir = Path(workdir).expanduser().resolve()
+        workdir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=workdir) as probe:
+            probe.write(b"\0" * 4096)
+            probe.flush()
+            os.fsync(probe.fileno())
+    except (OSError, RuntimeError) as error:  # RuntimeError: of an unknown "~user", or of links in a circle
+        raise SRGANError(
+            f"The working directory {workdir} cannot be written to ({getattr(error, 'strerror', None) or error}). "
+            "Free some space or choose another one (workdir in a notebook, --workdir in the shell)."
+        ) from error
+    return Paths(workdir, run, Path(drive).expanduser().resolve() if drive else None)
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write(temporary)` make a file beside `path`, flush it to disk, then move it into place in one step.
+
+    The temporary name keeps the suffixes of `path`, which some writers look at. Raises SRGANError with the
+    system's reason (disk full, read-only, ...) if anything fails; what lay at `path` before is then untouched.
+    """
+    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise SRGANError(
+            f"{path} could not be written ({error.strerror or error}). What was there before is untouched. "
+            "Free some space or choose another working directory, then run the same again."
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed; the reason is told above
+            temporary.unlink()
+
+
+def remove_abandoned(path: Path) -> None:
+    """Remove the unfinished files that processes which are no more left of `write_atomically(path, ...)`."""
+    for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+        pid = leftover.name.removeprefix(PARTIAL).split("-")[0]
+        if pid.isdecimal() and not _is_running(int(pid)):
+            with contextlib.suppress(OSError):  # it may be gone by now, or be another person's
+                leftover.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # there no signal is harmless, and files that are open cannot be removed anyway
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another person's
+        return True
+    return pid != os.getpid()
+
+
+def write_json(path: Path, content: dict) -> None:
+    """`content` as readable JSON at `path`, atomically."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    # Bytes of a file name that are not UTF-8 are lone surrogates in `text`; backslashed they are JSON's own escapes.
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace"))

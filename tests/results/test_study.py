@@ -1,0 +1,130 @@
+"""The study, small: notebook 07 on two folders of photos, with MobileNet features of random weights."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import nbformat
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from srgan.__main__ import main
+from srgan.config import settings
+from srgan.data import images
+from srgan.data import prepared as data
+from srgan.errors import SRGANError
+from srgan.results import frechet, metrics, study
+from srgan.results import frechet_features as extractors
+from srgan.runs import notebook_runner as notebooks
+from srgan.runs.paths import Paths
+from srgan.upscale import network as upscale
+from tools import readme as face
+
+SMALL = {"blocks": 1, "filters": 8, "discriminator_filters": 4, "discriminator_dense": 8, "hr_size": 48, "batch_size": 4,
+         "content": "pixels", "gan_steps": 6, "log_every": 2, "sample_every": 6, "test_fraction": 0.4}  # fmt: skip
+
+
+def photo_folder(folder, names):
+    folder.mkdir()
+    for name in names:
+        photo = getattr(skimage.data, name)()
+        for i in range(4):
+            Image.fromarray(photo[40 * i : 40 * i + 64, 100:170]).save(folder / f"{name}_{i}.png")
+    return f"folder:{folder}"
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The working directory after `python -m srgan study`."""
+    workdir = tmp_path_factory.mktemp("study")
+    keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNet((224, 224, 3), alpha=0.75, include_top=False, pooling="avg", weights=None)
+    arrays = {extractors._array_name(layer, variable): variable.numpy() for layer in network.layers for variable in layer.weights}
+    np.savez(workdir / "mobilenet.npz", **arrays)
+    varied = photo_folder(workdir / "varied", ("coffee", "rocket"))
+    faces = photo_folder(workdir / "faces", ("astronaut", "chelsea"))
+    test = photo_folder(workdir / "faces_test", ("cat",))
+    arguments = ["--varied", varied, "--faces", faces, "--faces-test", test, "--features", "mobilenet", "--workdir", str(workdir)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SRGAN_MOBILENET", str(workdir / "mobilenet.npz"))
+        assert main(["study", *arguments, *(f"--set={name}={value}" for name, value in SMALL.items())]) == 0
+    return workdir
+
+
+def test_both_models_are_trained_alike_and_each_on_its_own_photos(ran):
+    cards = {domain: json.loads((ran / "model" / f"study-{domain}" / "srgan.json").read_text()) for domain in study.PRESETS}
+    assert [card["step"] for card in cards.values()] == [6, 6]
+    assert cards["varied"]["network"] == cards["faces"]["network"]
+    assert {card["preset"] for card in cards.values()} == {"coco44", "celeba44"}
+
+
+def test_the_scores_are_those_of_the_models_on_the_held_out_photos(ran):
+    results = study.read(ran / "output" / "study")
+    assert set(results["sets"]) == {"varied", "faces"}
+    assert results["features"] == "Frechet distance (MobileNet v1 0.75)"
+    pairs = [(name, images.degrade(hr), hr) for name, hr in (
+        (photo.name, images.centre_crop(images.read_image(photo), 48)) for photo in sorted((ran / "faces_test").iterdir())
+    )]  # fmt: skip
+    upscalers = {"bicubic": upscale.bicubic} | {
+        domain: upscale.load(ran / "model" / f"study-{domain}" / "srgan.weights.h5") for domain in study.PRESETS
+    }
+    extract = extractors.mobilenet(ran / "mobilenet.npz")
+    for key, upscaler in upscalers.items():
+        scores = results["sets"]["faces"][key]
+        made = [upscaler(lr) for _, lr, _ in pairs]
+        assert scores["images"] == 4
+        expected = np.mean([metrics.psnr_y(hr, sr) for sr, (_, _, hr) in zip(made, pairs, strict=True)])
+        assert scores["psnr_y"] == pytest.approx(expected, abs=1e-3)
+        apart = frechet.distance(frechet.gaussian([hr for _, _, hr in pairs], extract), frechet.gaussian(made, extract))
+        assert scores["frechet"] == pytest.approx(apart, rel=1e-3, abs=1e-3)
+
+
+def test_figures_and_the_executed_notebook_are_there(ran):
+    folder = ran / "output" / "study"
+    for name in ("frechet", "content", "strips_varied", "strips_faces"):
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+    notebook = nbformat.read(folder / "notebooks" / "07_study.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 6
+    assert all(output.get("name") != "stderr" for output in outputs)
+
+
+def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
+    (tmp_path / "docs").mkdir()
+    mark = face.BEGIN.format("study --docs")
+    (tmp_path / "docs" / "study.md").write_text(f"above\n{mark}\nold\n{face.END}\nbelow\n")
+    monkeypatch.setattr(face, "PROJECT", tmp_path)
+    assert main(["study", "--docs", "--workdir", str(ran)]) == 0
+    text = (tmp_path / "docs" / "study.md").read_text()
+    assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{face.END}\nbelow\n")
+    assert "| faces (4 images) | Model B (faces) |" in text and "6 steps a model" in text
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {
+        "study.md", "study_frechet.jpg", "study_content.jpg"}  # fmt: skip
+    assert "Model A (varied)" in capsys.readouterr().out
+
+
+def test_without_results_the_docs_say_what_to_run(tmp_path, capsys):
+    assert main(["study", "--docs", "--workdir", str(tmp_path)]) == 1
+    assert "no results of the study" in capsys.readouterr().err
+
+
+def test_held_out_photos_are_the_data_sets_own_or_those_of_another(photos, tmp_path):
+    config = settings(dataset=f"folder:{photos}", hr_size=32, sampling="centre")
+    dataset = data.prepare(config, Paths(tmp_path, "x"))
+    own = study.held_out(dataset)
+    assert [name for name, _, _ in own] == dataset.test.names()
+    other = study.held_out(dataset, f"folder:{photos}")
+    assert len(other) == 8 and all(hr.shape == (32, 32, 3) and lr.shape == (8, 8, 3) for _, lr, hr in other)
+
+
+def test_the_notebook_is_committed_as_stamp_writes_it():
+    text = (notebooks.FOLDER / f"{notebooks.STUDY}.ipynb").read_text(encoding="utf-8")
+    assert notebooks.stamped(notebooks.STUDY, text) == text, "run python -m srgan stamp"
+
+
+def test_an_unknown_folder_of_results_is_refused(tmp_path):
+    with pytest.raises(SRGANError, match="run notebook 07"):
+        study.read(tmp_path)

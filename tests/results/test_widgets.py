@@ -1,0 +1,66 @@
+"""What a notebook shows of before and after; the browser's side of it is checked in tests/browser."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import io
+import re
+
+import ipywidgets
+import numpy as np
+import pytest
+from PIL import Image
+
+from srgan.results import widgets as viewing
+
+
+def pictures(page: str) -> list[np.ndarray]:
+    found = re.findall(r"data:image/jpeg;base64,([\w+/=]+)", page)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) for content in found]
+
+
+def test_a_slider_holds_both_pictures_the_after_one_below():
+    before, after = np.full((30, 40, 3), 50, np.uint8), np.full((30, 40, 3), 200, np.uint8)
+    page = viewing.slider(before, after, ("bicubic", "<SRGAN>"))
+    below, above = pictures(page)
+    assert below.shape == above.shape == (30, 40, 3)
+    assert abs(int(below.mean()) - 200) < 2 and abs(int(above.mean()) - 50) < 2
+    assert "&lt;SRGAN&gt;" in page and "<SRGAN>" not in page
+    assert page.count("<div") == page.count("</div>")
+
+
+def test_a_wide_picture_is_shrunk_and_pictures_of_two_sizes_are_refused():
+    wide = np.zeros((300, 2400, 3), np.uint8)
+    assert [picture.shape for picture in pictures(viewing.slider(wide, wide, ("a", "b")))] == [(150, 1200, 3)] * 2
+    with pytest.raises(ValueError, match="of one size"):
+        viewing.slider(wide, wide[:100], ("a", "b"))
+
+
+def test_a_download_link_is_the_file_itself(tmp_path, monkeypatch):
+    path = tmp_path / 'a "b" & c.png'
+    path.write_bytes(b"\x89PNG and so on")
+    link = viewing.download_link(path)
+    assert base64.b64decode(re.search(r"data:image/png;base64,([\w+/=]+)", link).group(1)) == path.read_bytes()
+    assert 'download="a &quot;b&quot; &amp; c.png"' in link
+    monkeypatch.setattr(viewing, "MOST_INLINE", 3)
+    assert "base64" not in viewing.download_link(path) and str(tmp_path) in viewing.download_link(path)
+
+
+def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
+    """What happens when somebody chooses `files`, in either version of the widgets."""
+    if ipywidgets.__version__.startswith("7."):
+        button.set_trait("value", {name: {"metadata": {}, "content": content} for name, content in files.items()})
+    else:
+        about = {"type": "image/png", "size": 1, "last_modified": datetime.datetime(2026, 1, 1)}
+        button.value = tuple(about | {"name": name, "content": memoryview(content)} for name, content in files.items())
+
+
+def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widgets():
+    got = []
+    box = viewing.upload("image/*", lambda name, content: got.append((name, content)))
+    assert box.children[0].multiple
+    choose(box.children[0], {"a.png": b"1", "b.png": b"2"})
+    assert got == [("a.png", b"1"), ("b.png", b"2")]
+    assert viewing._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
+    assert viewing._files(({"name": "c.png", "content": memoryview(b"3")},)) == [("c.png", b"3")]

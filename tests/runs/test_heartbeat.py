@@ -1,0 +1,83 @@
+"""Two sessions on one run."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from srgan.errors import SRGANError
+from srgan.runs import heartbeat
+from srgan.runs.heartbeat import Heartbeat
+from srgan.runs.paths import PROJECT
+
+
+def write(path, **changes):
+    content = {"session": "other", "host": "elsewhere", "pid": 1, "time": time.time()} | changes
+    path.write_text(json.dumps(content))
+
+
+def test_a_second_session_is_told_of_the_first_and_stops(tmp_path):
+    path = tmp_path / "model" / "session.json"
+    with Heartbeat(path), pytest.raises(SRGANError, match=f"process {os.getpid()} on .*Stop it, or wait"), Heartbeat(path):
+        raise AssertionError("two sessions at work")
+    assert not path.exists()
+
+
+def test_a_session_of_another_machine_counts_until_it_is_silent_for_long(tmp_path):
+    path = tmp_path / "session.json"
+    write(path, time=time.time() - heartbeat.INTERVAL)
+    with pytest.raises(SRGANError, match="on elsewhere, last seen 0:20 ago"), Heartbeat(path):
+        pass
+    write(path, time=time.time() - 4 * heartbeat.INTERVAL)
+    with Heartbeat(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_a_killed_process_of_this_machine_is_not_waited_for(tmp_path):
+    path = tmp_path / "session.json"
+    code = (
+        "import os, sys, pathlib; from srgan.heartbeat import Heartbeat as H; H(pathlib.Path(sys.argv[1])).__enter__(); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, path], cwd=PROJECT, check=False)
+    assert path.is_file()
+    with Heartbeat(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"session": "x"}'])
+def test_a_torn_file_is_nobody(tmp_path, text):
+    path = tmp_path / "session.json"
+    path.write_text(text)
+    with Heartbeat(path):
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+def test_a_session_that_was_taken_over_notices_and_leaves_the_file_to_the_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    path = tmp_path / "session.json"
+    with Heartbeat(path) as mine:
+        write(path)
+        for _ in range(200):
+            if mine.lost:
+                break
+            time.sleep(0.02)
+        assert mine.lost
+    assert json.loads(path.read_text())["session"] == "other"
+
+
+def test_it_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
+    path = tmp_path / "session.json"
+    with Heartbeat(path):
+        first = json.loads(path.read_text())["time"]
+        time.sleep(0.3)
+        assert json.loads(path.read_text())["time"] > first
+
+
+def test_a_folder_that_cannot_be_written_does_not_end_training(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with Heartbeat(tmp_path / "file" / "session.json") as mine:
+        assert not mine.lost

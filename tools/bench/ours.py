@@ -1,0 +1,53 @@
+"""What this library runs itself: the compiled steps of both stages, and upscaling."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from srgan.config import Config
+from srgan.train.state import State
+from srgan.train.steps import compile_steps
+from srgan.upscale import network as upscaling
+from tools.bench import work
+
+
+def pretrain(config: Config, xla: bool) -> Callable[[], float]:
+    """A measurement of one SRResNet update, or of the same through XLA."""
+    return _measured(config.replace(xla=xla), State(config, "srresnet"), Path())
+
+
+def gan(config: Config, xla: bool) -> Callable[[], float]:
+    """A measurement of one joint update of both networks. VGG19 has random weights."""
+    state = State(config, "srgan")
+    with tempfile.TemporaryDirectory() as folder:
+        vgg = Path(folder) / "vgg19.weights.h5"
+        keras.applications.VGG19(include_top=False, weights=None).save_weights(vgg)
+        os.environ["SRGAN_VGG19"] = str(vgg)
+        return _measured(config.replace(xla=xla), state, Path(folder))
+
+
+def upscale(config: Config, shape: tuple[int, int, int]) -> Callable[[], float]:
+    """A measurement of inference on (count, height, width) images, from uint8 to uint8."""
+    call, lr = upscaler(config), work.pixels(*shape)
+    return work.repeated(lambda: call(lr).mean())
+
+
+def upscaler(config: Config) -> Callable[[np.ndarray], np.ndarray]:
+    """The library's inference as a function of a batch (B, H, W, 3), uint8 -> (B, 4 H, 4 W, 3), uint8."""
+    network = upscaling.fast(State(config, "srresnet").generator, config, config.optimization.precision)
+    return lambda lr: network(lr[0])[None] if len(lr) == 1 else network.batch(lr)
+
+
+def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:
+    """One step a call, as training makes them where a step takes long."""
+    run = compile_steps(config, state, folder)
+    index, rates = tf.constant(0, tf.int64), tf.constant([config.optimization.gan_learning_rate])
+    lr, hr = (tf.constant(batch[None]) for batch in work.batch(config))
+    return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values()))[0])
