@@ -37,12 +37,11 @@ from srgan.results import live_curves as curves
 from srgan.results import widgets as viewing
 from srgan.results.panel import Panel
 from srgan.runs import drive as mirror
-from srgan.runs import history, machine, weights
+from srgan.runs import history, machine, status, weights
 from srgan.runs import hosting as places
 from srgan.runs.hosting import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
 from srgan.runs.paths import PROJECT, Paths, open_workdir, write_atomically
 from srgan.runs.progress import Budget, Progress
-from srgan.train import training
 from srgan.upscale import files as upscaling
 from srgan.upscale import image_files as pictures
 from srgan.upscale import network as upscale
@@ -81,7 +80,7 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     if colab and not use_drive:
         print("Drive is off: everything made here vanishes with this machine.")
     print(f"Run {config.name} on {config.data.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
-    print(training.standing(config, paths))
+    print(status.sentence(config, paths))
     return config, paths
 
 

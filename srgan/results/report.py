@@ -17,10 +17,9 @@ from srgan.errors import SRGANError
 from srgan.presets import PRESETS, preset
 from srgan.results import evaluation
 from srgan.results import live_curves as curves
-from srgan.runs import checkpoints, history, machine
+from srgan.runs import checkpoints, history, machine, status
 from srgan.runs.paths import Paths, write_atomically
 from srgan.runs.progress import clock
-from srgan.train import training
 
 STRIPS = 3  # of each stage: the first, one in the middle, the newest
 COMPARISONS = 6
@@ -61,7 +60,7 @@ def page(config: Config, paths: Paths) -> str:
     title = f"SRGAN run {config.name}"
     parts = [
         f"<h1>{_escape(title)}</h1>",
-        f"<p>{_escape(training.standing(config, paths).partition(';')[0])}.</p>",
+        f"<p>{_escape(status.sentence(config, paths).partition(';')[0])}.</p>",
         f'<p class="soft">Preset {_escape(config.run.preset)} on {_escape(config.data.dataset)}; written {_now()}.</p>',
         _results(paths),
         *(_stage(config, paths, stage, rows[stage], abouts[stage]) for stage in config.stages if rows[stage]),

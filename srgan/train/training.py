@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import hashlib
 import math
 import signal
@@ -28,7 +27,7 @@ from srgan.runs import event_files as events
 from srgan.runs.heartbeat import Heartbeat
 from srgan.runs.history import History
 from srgan.runs.paths import Paths, remove_leftovers
-from srgan.runs.progress import Progress, ago
+from srgan.runs.progress import Progress
 from srgan.train import records, replicas
 from srgan.train.state import State
 from srgan.train.steps import LOSSES, compile_steps, learning_rate
@@ -127,35 +126,6 @@ def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, pro
         progress.say(f"Going on from {checkpoint.path.name}, saved {checkpoint.about['saved']}.")
     else:
         _begin_from_earlier_stages(config, paths, state)
-
-
-def standing(config: Config, paths: Paths) -> str:
-    """Where the run stands and what to do next, in one sentence, from its checkpoints."""
-    parts, unfinished, begun = [], [], False
-    for stage in config.stages:
-        name = STAGES[stage]
-        newest = next(checkpoints.about(paths.checkpoints, stage), None)
-        begun = begun or newest is not None
-        if newest is None:
-            parts.append(f"{name} not begun")
-        elif newest["step"] >= config.total_steps(stage):
-            parts.append(f"{name} done at step {newest['step']:,}")
-        else:
-            parts.append(f"{name} at step {newest['step']:,} of {config.total_steps(stage):,}, {_saved(paths, newest)}")
-        if not parts[-1].startswith(f"{name} done"):
-            unfinished.append(name)
-    if not unfinished:
-        return f"{', '.join(parts)}; nothing is left to train."
-    return f"{', '.join(parts)}; run the next cells to {'go on' if begun else 'begin'} with {unfinished[0]}."
-
-
-def _saved(paths: Paths, about: dict) -> str:
-    """When the checkpoint `about` was saved, and whether it is proven to lie on Drive, where there is one."""
-    age = ago(time.time() - datetime.datetime.fromisoformat(about["saved"]).timestamp())
-    if paths.drive is None:
-        return f"saved {age}"
-    copied = f"{about['stage']}-{about['step']:08d}.npz" in mirror.proven_checkpoints(paths)
-    return f"saved {age} on Drive" if copied else f"saved {age}, not on Drive yet"
 
 
 def _loop(config, paths: Paths, state: State, dataset, progress: Progress, session: Session) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 import math
 import multiprocessing
 import os
@@ -25,8 +24,7 @@ from srgan.data import prepared as data
 from srgan.errors import SRGANError
 from srgan.presets import preset
 from srgan.results import evaluation, metrics
-from srgan.runs import checkpoints, history, weights
-from srgan.runs import drive as mirror
+from srgan.runs import checkpoints, history, status, weights
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
 from srgan.train import steps, training
@@ -221,7 +219,7 @@ def test_a_gan_without_pretraining_needs_no_weights_and_a_stage_left_out_does_no
     assert said == ["This run leaves out stage srresnet: nothing to do."]
     assert not paths.model.exists()
     assert training.fit(config, paths, "srgan", silent()).step == 4
-    assert training.standing(config, paths) == "SRGAN done at step 4; nothing is left to train."
+    assert status.sentence(config, paths) == "SRGAN done at step 4; nothing is left to train."
 
 
 def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
@@ -569,32 +567,6 @@ def test_a_sample_strip_shows_lr_sr_and_hr_of_the_held_out_photos(tiny, pretrain
     middle = hr[:, 8:-8]  # 48 x 48 of 48 x 64
     panel = Image.fromarray(middle).resize((256, 256), Image.Resampling.NEAREST)
     np.testing.assert_array_equal(sheet[22 : 22 + 256, 3 * 6 + 2 * 256 : -6], panel)
-
-
-def test_standing_says_how_far_each_stage_is(tiny, paths):
-    assert training.standing(tiny, paths) == ("SRResNet not begun, SRGAN not begun; run the next cells to begin with SRResNet.")
-    saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
-    for stage, step in (("srresnet", 1000), ("srgan", 30)):
-        about = {"stage": stage, "step": step, "saved": saved}
-        checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
-    assert training.standing(tiny.replace(pretrain_steps=1000, gan_steps=2000), paths) == (
-        "SRResNet done at step 1,000, SRGAN at step 30 of 2,000, saved 3 minutes ago; run the next cells to go on with SRGAN."
-    )
-
-
-def test_standing_says_whether_drive_has_the_last_checkpoint(tiny, tmp_path):
-    paths = Paths(tmp_path / "machine", "tiny", tmp_path / "drive")
-    paths.drive.mkdir()
-    saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
-    longer = tiny.replace(pretrain_steps=0, gan_steps=2000)
-    for step, words in ((30, "not on Drive yet"), (60, "not on Drive yet")):
-        about = {"stage": "srgan", "step": step, "saved": saved}
-        checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
-        told = f"SRGAN at step {step} of 2,000, saved 3 minutes ago{{}}; run the next cells to go on with SRGAN."
-        assert training.standing(longer, paths) == told.format(f", {words}")
-        with mirror.open_mirror(paths, silent()):
-            pass
-        assert training.standing(longer, paths) == told.format(" on Drive")
 
 
 def test_training_tells_every_call_of_the_device(tiny, paths):
