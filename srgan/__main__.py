@@ -187,8 +187,10 @@ def fetch(options: argparse.Namespace) -> None:
 
 def prepare(options: argparse.Namespace) -> None:
     from srgan.data import prepared as data
+    from srgan.upscale import ensemble
 
-    dataset = data.prepare(*_open(options))
+    config, paths = _open(options)
+    dataset = data.prepare(config, paths, ensemble.teacher(config))
     for sentence in data.skipped(dataset):
         print(f"skipped {sentence}")
     print(f"{len(dataset.train)} photos to train on, {len(dataset.test)} held out: {dataset.folder}")

@@ -15,6 +15,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -26,7 +27,6 @@ from srgan.data.images import centre_crop, crop_to_scale, degrade, read_image, r
 from srgan.data.sources import Photo
 from srgan.errors import SRGANError
 from srgan.runs.paths import Paths, write_json
-from srgan.upscale import ensemble as teacher
 
 FORMAT = 2
 SPLITS = ("train", "test")
@@ -147,27 +147,41 @@ def _variation(image: np.ndarray) -> float:
     return float(np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean())
 
 
-def prepare(config: Config, paths: Paths) -> Dataset:
+class Teacher(Protocol):
+    """What redraws HR to train on (`srgan.upscale.ensemble.teacher`)."""
+
+    sha256: str  # of its weights
+
+    def __call__(self, lr: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8."""
+
+
+def prepare(config: Config, paths: Paths, teacher: Teacher | None = None) -> Dataset:
     """The data set of `config`, made if it is not there yet, and made anew if it is damaged.
 
     Where the photos are gone (a fresh machine) but a set prepared with the same settings lies in data/, that one is
-    used; else a public set is fetched. Raises SRGANError if there is neither, or if fewer than two photos are usable.
+    used; else a public set is fetched. Raises SRGANError if there is neither, if fewer than two photos are usable, or if
+    `config.data.teacher` names a teacher and `teacher` is None.
     """
+    if config.data.teacher and teacher is None:
+        raise SRGANError(f"The teacher {config.data.teacher} was not given: prepare(config, paths, ensemble.teacher(config)).")
+    teacher = teacher if config.data.teacher else None
+    settings = _settings(config, teacher)
     try:
         found = sources.photos(config.data.dataset, paths.downloads, may_fetch=False)
     except SRGANError:
-        earlier = _open_earlier(config, paths.data)
+        earlier = _open_earlier(config, settings, paths.data)
         if earlier is not None:
             return earlier
         found = sources.photos(config.data.dataset, paths.downloads)
     photos = sources.choose(found, config)
-    folder = paths.data / _key(config, photos)
+    folder = paths.data / _key(config, settings, photos)
     if folder.is_dir():
         try:
             return Dataset(folder, config)
         except SRGANError as damage:
             print(damage)
-    _write(config, photos, folder)
+    _write(config, settings, photos, folder, teacher)
     return Dataset(folder, config)
 
 
@@ -188,12 +202,12 @@ def _read_manifest(folder: Path) -> dict:
     raise SRGANError(DAMAGED.format(folder / "manifest.json", folder))
 
 
-def _settings(config: Config) -> dict:
+def _settings(config: Config, teacher: Teacher | None) -> dict:
     """All that decides what the prepared files hold, but for the photos themselves."""
     flat = config.flat()
     fields = ("sampling", "hr_size", "test_fraction", "seed")
     chosen = {name: flat[name] for name in ("photos", "smallest_side", "smaller_copies") if flat[name]}
-    taught = {"teacher": teacher.sha256(config.data.teacher)} if config.data.teacher else {}
+    taught = {"teacher": teacher.sha256} if teacher else {}
     return {"format": FORMAT, "scale": SCALE} | {name: flat[name] for name in fields} | chosen | taught
 
 
@@ -203,18 +217,18 @@ def _slug(dataset: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.]+", "_", name) or "folder"
 
 
-def _key(config: Config, photos: list[Photo]) -> str:
-    listing = [_settings(config), [(photo.name, photo.bytes) for photo in photos]]
+def _key(config: Config, settings: dict, photos: list[Photo]) -> str:
+    listing = [settings, [(photo.name, photo.bytes) for photo in photos]]
     return f"{_slug(config.data.dataset)}-{hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]}"
 
 
-def _open_earlier(config: Config, data: Path) -> Dataset | None:
+def _open_earlier(config: Config, settings: dict, data: Path) -> Dataset | None:
     """The newest prepared set of the same name and settings. Raises SRGANError if it is damaged and cannot be had anew."""
-    found, wanted = [], _settings(config)
+    found = []
     for manifest in data.glob(f"{_slug(config.data.dataset)}-*/manifest.json"):
         with contextlib.suppress(SRGANError):  # a damaged one is as good as none
             content = _read_manifest(manifest.parent)
-            if content["settings"] == wanted and _same_source(content.get("source", ""), config.data.dataset):
+            if content["settings"] == settings and _same_source(content.get("source", ""), config.data.dataset):
                 found.append(manifest.parent)
     if not found:
         return None
@@ -232,13 +246,13 @@ def _same_source(one: str, other: str) -> bool:
     return one == other or (one.startswith("folder:") and other.startswith("folder:") and _slug(one) == _slug(other))
 
 
-def _write(config: Config, photos: list[Photo], folder: Path) -> None:
+def _write(config: Config, settings: dict, photos: list[Photo], folder: Path, teacher: Teacher | None) -> None:
     """Prepare into a partial folder beside `folder`, which takes its name only when it is whole."""
     partial = folder.with_name(f".partial-{folder.name}")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        manifest = _pack(config, photos, partial)
+        manifest = _pack(config, settings, photos, partial, teacher)
         write_json(partial / "manifest.json", manifest)
         shutil.rmtree(folder, ignore_errors=True)  # it is there only if it is damaged
         os.replace(partial, folder)
@@ -251,10 +265,9 @@ def _write(config: Config, photos: list[Photo], folder: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
+def _pack(config: Config, settings: dict, photos: list[Photo], folder: Path, teacher: Teacher | None) -> dict:
     """Crop, degrade and append each photo to its split's file; returns the manifest. A teacher redraws HR to train on."""
-    teach = teacher.load(config.data.teacher) if config.data.teacher else None
-    manifest = {"source": config.data.dataset, "settings": _settings(config), "train": [], "test": [], "skipped": []}
+    manifest = {"source": config.data.dataset, "settings": settings, "train": [], "test": [], "skipped": []}
     digests: dict[str, str] = {}
     checksums = {split: hashlib.sha256() for split in SPLITS}
     with open(folder / "train.u8", "wb") as train, open(folder / "test.u8", "wb") as test:
@@ -274,7 +287,7 @@ def _pack(config: Config, photos: list[Photo], folder: Path) -> dict:
             for name, image in [(photo.name, hr), *(_smaller(photo.name, hr, config) if split == "train" else ())]:
                 entry = {"name": name, "height": image.shape[0], "width": image.shape[1], "offset": files[split].tell()}
                 lr = degrade(image)
-                pixels = (teach(lr) if teach and split == "train" else image).tobytes() + lr.tobytes()
+                pixels = (teacher(lr) if teacher and split == "train" else image).tobytes() + lr.tobytes()
                 files[split].write(pixels)
                 checksums[split].update(pixels)
                 manifest[split].append(entry)

@@ -21,6 +21,7 @@ from srgan.errors import SRGANError
 from srgan.results import metrics, published
 from srgan.runs import machine, weights
 from srgan.runs.paths import Paths, write_json
+from srgan.upscale import ensemble
 from srgan.upscale import network as upscale
 
 NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
@@ -114,7 +115,7 @@ def evaluate(config: Config, paths: Paths) -> dict:
     "commit", "machine", "seconds" (of training, both stages), "steps", "weights" (sha256), "inputs", "versions"}. If the
     file there is of the same weights, images and measures it is returned as it is.
     """
-    dataset = data.prepare(config, paths)
+    dataset = data.prepare(config, paths, ensemble.teacher(config))
     methods = upscalers(config, paths)
     folders = benchmark_folders(paths)
     cards = {stage: weights.card(paths.weights(stage)) for stage in config.generator_stages}
@@ -208,7 +209,7 @@ def _is_psnr(measure: str) -> bool:
 
 def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Path]:
     """Write comparison pictures of the first `per_set` photos of each set to the output folder; returns their paths."""
-    dataset, methods = data.prepare(config, paths), upscalers(config, paths)
+    dataset, methods = data.prepare(config, paths, ensemble.teacher(config)), upscalers(config, paths)
     sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(f) for name, f in benchmark_folders(paths).items()}
     written = []
     for set_name, source in sources.items():

@@ -31,6 +31,7 @@ from srgan.runs.progress import Progress
 from srgan.train import records, replicas
 from srgan.train.state import State
 from srgan.train.steps import LOSSES, compile_steps, learning_rate
+from srgan.upscale import ensemble
 
 # Of each stage's loss history.
 COLUMNS = {stage: ("step", *reported, "learning_rate", "images_per_second") for stage, reported in LOSSES.items()}
@@ -55,7 +56,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         progress.say(f"This run leaves out stage {stage}: nothing to do.")
         return State(config, stage)
     with _files(paths, progress) as (copies, heartbeat), replicas.deaths_told():
-        dataset = replicas.chief_first(lambda: data.prepare(config, paths))
+        dataset = replicas.chief_first(lambda: data.prepare(config, paths, ensemble.teacher(config)))
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.total_steps(stage)
         if state.step >= horizon:

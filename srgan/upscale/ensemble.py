@@ -1,36 +1,25 @@
-"""A teacher: weights whose pictures the network learns from in place of HR.
+"""Geometric self-ensemble: the mean of a network's results over eight orientations. A teacher is a network made better by it.
 
-Most of what HR has beyond the network's best guess cannot be told from LR, and to a pixel loss it is noise. A teacher's
-picture has none of it. That of a trained network, averaged over eight orientations, is nearer to HR than the network's
-own, so a network can learn from itself. (Hinton et al. 2015 on distillation, Timofte et al. 2016 on the eight orientations.)
+Most of what HR has beyond the network's best guess cannot be told from LR: to a pixel loss it is noise. A teacher's result has
+none of it, so it can stand for HR in training, and a network can learn from itself. (Timofte et al. 2016 on the eight
+orientations, Hinton et al. 2015 on distillation.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from pathlib import Path
 
 import numpy as np
 
-# TensorFlow is loaded for a teacher only: preparing photos without one starts at once.
+from srgan.config import Config
+from srgan.runs import weights
+from srgan.upscale import network
+from srgan.upscale.network import Upscaler
 
 
-def load(name: str) -> Callable:
-    """The teacher by the weights that `name` means (`weights.find`). Raises SRGANError if they are missing or damaged."""
-    from srgan.runs import weights
-    from srgan.upscale import network as upscale
-
-    return over_orientations(upscale.load(weights.find(name)))
-
-
-def sha256(name: str) -> str:
-    """Of the teacher's weights. Raises SRGANError as `load` does."""
-    from srgan.runs import weights
-
-    return weights.card(weights.find(name))["sha256"]
-
-
-def over_orientations(upscaler: Callable) -> Callable:
-    """The mean of what `upscaler` makes of an image flipped or not and turned by 0, 90, 180 and 270 degrees, turned back."""
+def self_ensemble(upscaler: Upscaler) -> Upscaler:
+    """The mean of the results of `upscaler` for an image flipped or not and turned by 0, 90, 180 and 270 degrees, turned back."""
 
     def mean(lr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8."""
@@ -42,3 +31,24 @@ def over_orientations(upscaler: Callable) -> Callable:
         return np.round(np.mean(srs, axis=0)).astype(np.uint8)
 
     return mean
+
+
+class Teacher:
+    """A self-ensemble that redraws HR for `data.prepare`. Its network is loaded when the first photo needs it."""
+
+    def __init__(self, path: Path):
+        """`path`: of the weights. Raises SRGANError if they are missing or have no card."""
+        self.sha256, self._path = weights.card(path)["sha256"], path
+
+    @functools.cached_property
+    def _upscaler(self) -> Upscaler:
+        return self_ensemble(network.load(self._path))
+
+    def __call__(self, lr: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8. Raises SRGANError if the weights are damaged."""
+        return self._upscaler(lr)
+
+
+def teacher(config: Config) -> Teacher | None:
+    """The teacher that `config.data.teacher` names, None where it is empty. Raises SRGANError if there are no such weights."""
+    return Teacher(weights.find(config.data.teacher)) if config.data.teacher else None

@@ -9,8 +9,7 @@ from srgan.data import prepared as data
 from srgan.errors import SRGANError
 from srgan.models import networks as models
 from srgan.runs import weights
-from srgan.upscale import ensemble as teacher
-from srgan.upscale import network as upscale
+from srgan.upscale import ensemble, network
 
 ORIENTATIONS = [(flip, turns) for flip in (1, -1) for turns in range(4)]
 LR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
@@ -18,7 +17,7 @@ LR = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 
 def slanted(lr: np.ndarray) -> np.ndarray:
     """An upscaler that is not the same in all orientations: it darkens the first rows."""
-    sr = upscale.nearest(lr).astype(float)
+    sr = network.nearest(lr).astype(float)
     sr[:8] *= 0.5
     return sr.astype(np.uint8)
 
@@ -28,16 +27,20 @@ def turned(image: np.ndarray, flip: int, turns: int) -> np.ndarray:
 
 
 def test_an_upscaler_that_treats_all_orientations_alike_is_its_own_mean():
-    assert (teacher.over_orientations(upscale.nearest)(LR) == upscale.nearest(LR)).all()
+    assert (ensemble.self_ensemble(network.nearest)(LR) == network.nearest(LR)).all()
 
 
 def test_the_mean_is_the_same_in_all_orientations_and_rounded():
-    mean = teacher.over_orientations(slanted)
+    mean = ensemble.self_ensemble(slanted)
     assert not (slanted(np.rot90(LR)) == np.rot90(slanted(LR))).all()
     for flip, turns in ORIENTATIONS:
         assert (mean(turned(LR, flip, turns)) == turned(mean(LR), flip, turns)).all()
     turned_back = [np.rot90(slanted(turned(LR, flip, turns)), -turns)[:, ::flip] for flip, turns in ORIENTATIONS]
     assert (mean(LR) == np.round(np.mean(turned_back, axis=0))).all()
+
+
+def prepared(config: Config, paths):
+    return data.prepare(config, paths, ensemble.teacher(config))
 
 
 @pytest.fixture
@@ -49,9 +52,9 @@ def taught(tiny, tmp_path) -> Config:
 
 
 def test_the_teacher_stands_for_hr_on_the_photos_to_train_on_alone(taught, tiny, paths):
-    dataset, usual = (data.prepare(config, paths) for config in (taught, tiny.replace(smaller_copies=1)))
+    dataset, usual = (prepared(config, paths) for config in (taught, tiny.replace(smaller_copies=1)))
     assert dataset.key != usual.key and dataset.train.names() == usual.train.names()
-    upscaler = teacher.load(taught.teacher)
+    upscaler = ensemble.teacher(taught)
     for i in range(len(usual.train)):
         (lr, target), (usual_lr, hr) = dataset.train.pair(i), usual.train.pair(i)
         assert (lr == usual_lr).all() and (lr == images.degrade(hr)).all()
@@ -61,14 +64,19 @@ def test_the_teacher_stands_for_hr_on_the_photos_to_train_on_alone(taught, tiny,
 
 
 def test_another_teacher_is_another_data_set_and_the_same_one_elsewhere_is_not(taught, paths, tmp_path):
-    key = data.prepare(taught, paths).key
+    key = prepared(taught, paths).key
     (tmp_path / "moved").mkdir()
     for name in ("teacher.weights.h5", "teacher.json"):
         (tmp_path / name).rename(tmp_path / "moved" / name)
     with pytest.raises(SRGANError, match="There are no weights at"):
-        data.prepare(taught, paths)
+        prepared(taught, paths)
     moved = taught.replace(teacher=str(tmp_path / "moved" / "teacher.weights.h5"))
-    assert data.prepare(moved, paths).key == key
+    assert prepared(moved, paths).key == key
     config = settings(blocks=1, filters=4)
     weights.save(tmp_path / "teacher.weights.h5", models.generator(config), config, {})
-    assert data.prepare(taught, paths).key != key
+    assert prepared(taught, paths).key != key
+
+
+def test_a_teacher_that_was_not_given_is_asked_for(taught, paths):
+    with pytest.raises(SRGANError, match="was not given"):
+        data.prepare(taught, paths)
