@@ -6,7 +6,6 @@ import pytest
 
 from srgan.__main__ import main
 from srgan.runs import history
-from srgan.runs.paths import PROJECT
 
 TINY = ["--set", "pretrain_steps=4", "--set", "gan_steps=2", "--set", "hr_size=48", "--set", "discriminator_filters=4",
         "--set", "log_every=2"]  # fmt: skip
@@ -30,7 +29,7 @@ def test_prepare_pretrain_train_evaluate_lead_to_a_table(tmp_path, capsys):
     assert "| loss to step 4 (rows: 2) |" in printed and "| loss to step 2 (rows: 1) |" in printed  # SRResNet, SRGAN
     assert (tmp_path / "output" / "quick" / "comparisons" / "held-out_coffee.png").is_file()
 
-    # Again, with a later horizon: it goes on, and says from where.
+    # Again, with a later end: it goes on, and says from where.
     assert main(["train", *workdir, *TINY, "--set", "gan_steps=4"]) == 0
     assert "Going on from srgan-00000002.npz" in capsys.readouterr().out
 
@@ -68,13 +67,6 @@ def test_a_relative_folder_counts_from_where_the_shell_stands(tmp_path, capsys, 
     (tmp_path / "photos").mkdir()
     assert main(["prepare", "--dataset", "folder:photos", "--workdir", str(tmp_path)]) == 1
     assert f"The folder {tmp_path / 'photos'} holds no image" in capsys.readouterr().err
-
-
-def test_readme_without_results_says_what_to_run(tmp_path, capsys):
-    before = (PROJECT / "README.md").read_bytes()
-    assert main(["readme", "--results", str(tmp_path / "none.json")]) == 1
-    assert "make run first" in capsys.readouterr().err
-    assert (PROJECT / "README.md").read_bytes() == before
 
 
 def test_fetch_brings_what_prepare_then_uses(tmp_path, capsys, public_set):

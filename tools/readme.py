@@ -14,10 +14,10 @@ from srgan.results import evaluation, study
 from srgan.runs import weights
 from srgan.runs.paths import PROJECT, write_atomically
 from srgan.runs.progress import clock
-from srgan.upscale import network as upscale
-from tools import ship as shipping
+from srgan.upscale import network
+from tools import ship
 
-BEGIN, END = "<!-- results: written by `python -m srgan {}` -->", "<!-- end of results -->"
+BEGIN, END = "<!-- results: written by `python -m tools {}` -->", "<!-- end of results -->"
 PICTURE = PROJECT / "docs" / "comparison.jpg"
 PHOTO = PROJECT / "docs" / "photo.png"  # what README upscales
 BEFORE_AND_AFTER = PROJECT / "docs" / "before_after.jpg"
@@ -54,7 +54,7 @@ def update_study(folder: Path) -> list[Path]:
         f"{steps:,} steps a model, {clock(seconds)} for both on {results['machine']}, commit `{results['commit']}`. "
         f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
     )
-    _write_between(docs / "study.md", "study --docs", text)
+    _write_between(docs / "study.md", "study-docs", text)
     for name in ("frechet", "content"):
         _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
     return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content"))]
@@ -66,16 +66,16 @@ def update_weights() -> list[Path]:
     Raises SRGANError if there are none.
     """
     shipped = weights.shipped()
-    _write_between(PROJECT / "README.md", "ship", shipping.table())
+    _write_between(PROJECT / "README.md", "ship", ship.table())
     lr = images.read_image(PHOTO)
-    upscalers = {"bicubic": upscale.bicubic} | {name: upscale.load(path) for name, path in shipped.items()}
+    upscalers = {"bicubic": network.bicubic} | {name: network.load(path) for name, path in shipped.items()}
     _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", next(iter(shipped)))}), BEFORE_AND_AFTER)
     photos = {photo.name: photo.path for photo in sources.photos("samples")}
     _write_jpeg(images.stack([_detail(images.read_image(photos[name]), upscalers) for name in DETAILS_OF]), DETAILS)
     return [PROJECT / "README.md", BEFORE_AND_AFTER, DETAILS]
 
 
-def _detail(hr: np.ndarray, upscalers: dict[str, upscale.Upscaler]) -> Image.Image:
+def _detail(hr: np.ndarray, upscalers: dict[str, network.Upscaler]) -> Image.Image:
     """The most varied part of HR, as each of the upscalers makes it from LR and as it is."""
     hr = images.crop_to_scale(hr)
     lr = images.degrade(hr)

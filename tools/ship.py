@@ -12,7 +12,7 @@ from srgan.config import Config
 from srgan.errors import SRGANError
 from srgan.results import evaluation, metrics
 from srgan.runs import paths, weights
-from srgan.upscale import network as upscale
+from srgan.upscale import network
 
 BENCHMARKS = ("Set5", "Set14", "BSD100")  # that a card has the scores of
 MEASURES = ("psnr_y", "ssim_y", "detail")  # functions of `metrics`
@@ -30,7 +30,7 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path
     if missing:
         raise SRGANError(f"A card needs scores on {', '.join(missing)}: python -m srgan fetch {' '.join(missing)}")
     card = weights.card(source)
-    upscaler = upscale.load(source)
+    upscaler = network.load(source)
     scores = {benchmark: _scores(upscaler, folders[benchmark]) for benchmark in BENCHMARKS}
     target = weights.find(name)
     content = source.read_bytes()
@@ -40,7 +40,7 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path
     return target
 
 
-def _scores(upscaler: upscale.Upscaler, folder: Path) -> dict[str, float]:
+def _scores(upscaler: network.Upscaler, folder: Path) -> dict[str, float]:
     """The means of MEASURES over the benchmark in `folder`, and of how many images."""
     values = []
     for _, lr, hr in evaluation.benchmark(folder):

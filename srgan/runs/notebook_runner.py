@@ -1,13 +1,11 @@
-"""The notebooks as files: run them in order as Run all would, and keep their set-up cells and badges the same."""
+"""Run the notebooks from the shell, cell by cell, as "Run all" does in Jupyter."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import time
-import tomllib
 from pathlib import Path
 
 import nbformat
@@ -79,67 +77,3 @@ def run(parameters: dict, output: Path) -> None:
         print(f"== {name}", flush=True)
         execute(name, parameters, output / "notebooks" / f"{name}.ipynb")
         print(f"   {time.monotonic() - begun:.0f} s", flush=True)
-
-
-def repository() -> str:
-    """The repository's address, from its one place: [project.urls] in pyproject.toml."""
-    return tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"].rstrip("/")
-
-
-def setup_cell() -> str:
-    """The set-up cell of every notebook."""
-    return (FOLDER / "setup_cell.py").read_text(encoding="utf-8").rstrip().replace("@REPOSITORY@", repository())
-
-
-def badge(name: str) -> str:
-    """The Markdown of the badge that opens the notebook `name` in Colab."""
-    github = repository().removeprefix("https://github.com/")
-    return (
-        "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]"
-        f"(https://colab.research.google.com/github/{github}/blob/main/notebooks/{name}.ipynb)"
-    )
-
-
-def stamp() -> list[Path]:
-    """Write the repository's address into set-up cells, badges and README; strip outputs. Returns the changed files."""
-    changed = []
-    for name in ALL:
-        path = FOLDER / f"{name}.ipynb"
-        text = stamped(name, path.read_text(encoding="utf-8"))
-        changed += _replace(path, text)
-    readme = PROJECT / "README.md"
-    text = "\n".join(_stamp_badge(line) for line in readme.read_text(encoding="utf-8").split("\n"))
-    return changed + _replace(readme, text)
-
-
-def stamped(name: str, text: str) -> str:
-    """The notebook's JSON text with this repository's set-up cell and badge, and without outputs."""
-    notebook = json.loads(text)
-    for i, cell in enumerate(notebook["cells"]):
-        cell["id"] = f"{name[:2]}-{i:02d}"
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-            if "setup" in cell["metadata"].get("tags", []):
-                cell["source"] = _lines(setup_cell())
-        else:
-            cell["source"] = _lines("\n".join(_stamp_badge(line) for line in "".join(cell["source"]).split("\n")))
-    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
-
-
-def _stamp_badge(line: str) -> str:
-    for name in ALL:
-        start, end = line.find("[![Open in Colab]"), line.rfind(f"/{name}.ipynb)")
-        if 0 <= start < end:
-            return line[:start] + badge(name) + line[end + len(f"/{name}.ipynb)") :]
-    return line
-
-
-def _lines(source: str) -> list[str]:
-    return source.splitlines(keepends=True)
-
-
-def _replace(path: Path, text: str) -> list[Path]:
-    if path.read_text(encoding="utf-8") == text:
-        return []
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
-    return [path]

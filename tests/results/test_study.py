@@ -18,10 +18,10 @@ from srgan.data import prepared as data
 from srgan.errors import SRGANError
 from srgan.results import frechet, metrics, study
 from srgan.results import frechet_features as extractors
-from srgan.runs import notebook_runner as notebooks
 from srgan.runs.paths import Paths
 from srgan.upscale import network as upscale
-from tools import readme as face
+from tools import readme
+from tools.__main__ import main as tools_main
 
 SMALL = {"blocks": 1, "filters": 8, "discriminator_filters": 4, "discriminator_dense": 8, "hr_size": 48, "batch_size": 4,
          "content": "pixels", "gan_steps": 6, "log_every": 2, "sample_every": 6, "test_fraction": 0.4}  # fmt: skip
@@ -94,20 +94,20 @@ def test_figures_and_the_executed_notebook_are_there(ran):
 
 def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
     (tmp_path / "docs").mkdir()
-    mark = face.BEGIN.format("study --docs")
-    (tmp_path / "docs" / "study.md").write_text(f"above\n{mark}\nold\n{face.END}\nbelow\n")
-    monkeypatch.setattr(face, "PROJECT", tmp_path)
-    assert main(["study", "--docs", "--workdir", str(ran)]) == 0
+    mark = readme.BEGIN.format("study-docs")
+    (tmp_path / "docs" / "study.md").write_text(f"above\n{mark}\nold\n{readme.END}\nbelow\n")
+    monkeypatch.setattr(readme, "PROJECT", tmp_path)
+    assert tools_main(["study-docs", "--folder", str(ran / "output" / "study")]) == 0
     text = (tmp_path / "docs" / "study.md").read_text()
-    assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{face.END}\nbelow\n")
+    assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{readme.END}\nbelow\n")
     assert "| faces (4 images) | Model B (faces) |" in text and "6 steps a model" in text
     assert {path.name for path in (tmp_path / "docs").iterdir()} == {
         "study.md", "study_frechet.jpg", "study_content.jpg"}  # fmt: skip
-    assert "Model A (varied)" in capsys.readouterr().out
+    assert "study.md" in capsys.readouterr().out
 
 
 def test_without_results_the_docs_say_what_to_run(tmp_path, capsys):
-    assert main(["study", "--docs", "--workdir", str(tmp_path)]) == 1
+    assert tools_main(["study-docs", "--folder", str(tmp_path)]) == 1
     assert "no results of the study" in capsys.readouterr().err
 
 
@@ -118,11 +118,6 @@ def test_held_out_photos_are_the_data_sets_own_or_those_of_another(photos, tmp_p
     assert [name for name, _, _ in own] == dataset.test.names()
     other = study.held_out(dataset, f"folder:{photos}")
     assert len(other) == 8 and all(hr.shape == (32, 32, 3) and lr.shape == (8, 8, 3) for _, lr, hr in other)
-
-
-def test_the_notebook_is_committed_as_stamp_writes_it():
-    text = (notebooks.FOLDER / f"{notebooks.STUDY}.ipynb").read_text(encoding="utf-8")
-    assert notebooks.stamped(notebooks.STUDY, text) == text, "run python -m srgan stamp"
 
 
 def test_an_unknown_folder_of_results_is_refused(tmp_path):

@@ -18,6 +18,7 @@ from srgan.errors import SRGANError
 from srgan.presets import PRESETS
 from srgan.runs import notebook_runner as notebooks
 from srgan.runs.paths import PROJECT
+from tools import stamp
 
 # The real photos and the real notebooks, a small network and few steps.
 TINY = {
@@ -45,19 +46,13 @@ def committed(request):
     return request.param, read(notebooks.FOLDER / f"{request.param}.ipynb")
 
 
-def test_a_notebook_is_committed_as_stamp_writes_it(committed):
-    name, _ = committed
-    text = (notebooks.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
-    assert notebooks.stamped(name, text) == text, "run python -m srgan stamp"
-
-
 def test_a_notebook_has_the_common_skeleton(committed):
     name, notebook = committed
     nbformat.validate(notebook)
     head, setup, _, parameters, start = notebook.cells[:5]
-    assert head.source.startswith(f"# {name[:2]} ") and notebooks.badge(name) in head.source
+    assert head.source.startswith(f"# {name[:2]} ") and stamp.badge(name) in head.source
     assert "**What you get:**" in head.source and "**What it needs:**" in head.source
-    assert setup.source == notebooks.setup_cell()
+    assert setup.source == stamp.setup_cell()
     assert parameters.metadata.tags == ["parameters"]
     assert start.source.startswith("config, paths = utils.start(")
     lines = sum(len(cell.source.splitlines()) for cell in code_cells(notebook))
@@ -94,22 +89,6 @@ def test_links_between_notebooks_lead_somewhere(committed):
     for cell in notebook.cells:
         for target in re.findall(r"\]\((\w+\.ipynb)\)", cell.source):
             assert (notebooks.FOLDER / target).is_file()
-
-
-def test_readme_has_the_badge_of_every_notebook():
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    assert all(notebooks.badge(name) in readme for name in notebooks.SERIES)
-
-
-def test_a_fork_restamps_badges_and_setup_cell_from_one_place(monkeypatch):
-    name = notebooks.SERIES[0]
-    text = (notebooks.FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
-    monkeypatch.setattr(notebooks, "repository", lambda: "https://github.com/somebody/fork")
-    forked = notebooks.stamped(name, text)
-    assert 'REPOSITORY = \\"https://github.com/somebody/fork\\"' in forked
-    assert f"colab/github/somebody/fork/blob/main/notebooks/{name}.ipynb" in forked.replace(
-        "research.google.com/github", "colab/github"
-    )
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +190,7 @@ def test_the_setup_cell_clones_the_project_where_it_is_not(tmp_path):
     subprocess.run(["git", "clone", "--quiet", str(PROJECT), str(origin)], check=True)
     empty = tmp_path / "machine"
     empty.mkdir()
-    cell = notebooks.setup_cell().replace(notebooks.repository(), str(origin)) + "\nprint(utils.__file__)"
+    cell = stamp.setup_cell().replace(stamp.repository(), str(origin)) + "\nprint(utils.__file__)"
     done = subprocess.run([sys.executable, "-c", cell], cwd=empty, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.strip()) == empty / "named-otherwise" / "utils.py"
@@ -219,17 +198,17 @@ def test_the_setup_cell_clones_the_project_where_it_is_not(tmp_path):
 
 @pytest.mark.parametrize("place", ["{name}", "datasets/{name}", "datasets/somebody/{name}"])
 def test_the_setup_cell_finds_the_project_in_kaggles_input(tmp_path, place):
-    attached = tmp_path / "input" / place.format(name=notebooks.repository().rsplit("/", 1)[-1])
+    attached = tmp_path / "input" / place.format(name=stamp.repository().rsplit("/", 1)[-1])
     (attached / "srgan").mkdir(parents=True)
     (attached / "utils.py").write_text("")
     (tmp_path / "working").mkdir()
-    cell = notebooks.setup_cell().replace("/kaggle/input", str(tmp_path / "input")) + "\nprint(utils.__file__)"
+    cell = stamp.setup_cell().replace("/kaggle/input", str(tmp_path / "input")) + "\nprint(utils.__file__)"
     done = subprocess.run([sys.executable, "-c", cell], cwd=tmp_path / "working", capture_output=True, text=True)
     assert done.stdout.strip() == str(attached / "utils.py"), done.stderr
 
 
 def test_the_setup_cell_stops_where_cloning_fails(tmp_path):
-    cell = notebooks.setup_cell().replace(notebooks.repository(), str(tmp_path / "nowhere"))
+    cell = stamp.setup_cell().replace(stamp.repository(), str(tmp_path / "nowhere"))
     done = subprocess.run([sys.executable, "-c", cell], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode != 0 and "git" in done.stderr
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from srgan.config import settings
-from tools.bench import race as racing
+from tools.bench import race as race_module
 from tools.bench.race import Contender, race
 
 PAPER_SMALL = dict(
@@ -75,20 +75,20 @@ def becomes_nan():
 
 
 def here(function: str, **arguments) -> Contender:
-    return Contender(function, f"tests.test_bench:{function}", arguments)
+    return Contender(function, f"tests.tools.test_bench:{function}", arguments)
 
 
 # Arithmetic
 
 
 def test_contenders_take_turns_forward_and_backward():
-    assert "".join(racing.alternating(["a", "b", "c"], 4)) == "abccbaabccba"
+    assert "".join(race_module.alternating(["a", "b", "c"], 4)) == "abccbaabccba"
 
 
 def test_median_quartiles_and_ratios_by_hand(tmp_path):
-    assert racing.summary([5.0, 1.0, 4.0, 2.0, 3.0]) == {"median": 3.0, "quartiles": [2.0, 4.0]}
-    assert racing.summary([1.0, 2.0, 4.0, 8.0]) == {"median": 3.0, "quartiles": [1.75, 5.0]}
-    assert racing.summary([7.0]) == {"median": 7.0, "quartiles": [7.0, 7.0]}
+    assert race_module.summary([5.0, 1.0, 4.0, 2.0, 3.0]) == {"median": 3.0, "quartiles": [2.0, 4.0]}
+    assert race_module.summary([1.0, 2.0, 4.0, 8.0]) == {"median": 3.0, "quartiles": [1.75, 5.0]}
+    assert race_module.summary([7.0]) == {"median": 7.0, "quartiles": [7.0, 7.0]}
     log = tmp_path / "log"
     rows = race([here("writes", path=log, word=word, seconds=seconds) for word, seconds in (("a", 2.0), ("b", 5.0), ("c", 1.0))], 4)
     assert log.read_text() == "abccbaabccba"
@@ -122,7 +122,7 @@ def test_durations_and_numbers_have_three_digits():
 
 
 def test_operations_are_those_of_the_formula_by_hand():
-    from srgan.models import networks as models
+    from srgan.models import networks
     from tools.bench import flops
 
     config, batch, side = settings(blocks=3, filters=16), 5, 7  # the paper's kernels: 9x9 first and last
@@ -130,7 +130,7 @@ def test_operations_are_those_of_the_formula_by_hand():
     first = 81 * 3 * 16
     up1, up2, last = 9 * 16 * 64, 9 * 16 * 64, 81 * 16 * 3  # at 1, 2 and 4 times the side
     by_hand = 2 * batch * side * side * (first + body + up1 + 4 * up2 + 16 * last)
-    generator = models.generator(config)
+    generator = networks.generator(config)
     assert flops.forward(generator, (batch, side, side)) == by_hand
     assert flops.training(generator, (batch, side, side)) == 3 * by_hand - 2 * batch * side * side * first
 
@@ -141,7 +141,7 @@ def test_operations_are_those_of_the_formula_by_hand():
         stride_one = 0 if out == 16 else (2 * out) ** 2 * a * b
         convolutions += 9 * (stride_one + out * out * (4 * 4 if out == 16 else c * d))
     dense = 2 * 2 * 32 * 8 + 8
-    discriminator = models.discriminator(config)
+    discriminator = networks.discriminator(config)
     assert flops.forward(discriminator, (3, 32, 32)) == 2 * 3 * (convolutions + dense)
 
 
@@ -158,14 +158,14 @@ def test_a_contender_that_dies_is_a_row_with_the_reason(tmp_path):
     assert [row["failed"] for row in rows] == [
         "", "died of SIGKILL (out of memory?)", "ended with status 3: the last words", "RuntimeError: no room",
         "PyTorch is not installed", "ArithmeticError: what it computes became nan",
-        "AttributeError: module 'tests.test_bench' has no attribute 'missing'", "",
+        "AttributeError: module 'tests.tools.test_bench' has no attribute 'missing'", "",
     ]  # fmt: skip
     assert log.read_text() == "abbaab"
     assert [row["times"] for row in rows] == [1.0] + [None] * 6 + [1.5]
 
 
 def test_a_contender_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(racing, "PATIENCE", 0.5)
+    monkeypatch.setattr(race_module, "PATIENCE", 0.5)
     assert race([here("hangs")], 1)[0]["failed"] == "no answer in 0 s"
 
 
@@ -191,7 +191,7 @@ def small_plan(monkeypatch):
 
 
 def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
-    from srgan.__main__ import main
+    from tools.__main__ import main
 
     results_file, page = tmp_path / "results.json", tmp_path / "bench.md"
     assert main(["bench", "--quick", "--json", str(results_file), "--markdown", str(page)]) == 0
@@ -221,13 +221,13 @@ def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 0, "sections": {}}'])
 def test_a_file_without_results_is_told_in_words(tmp_path, capsys, content):
-    from srgan.__main__ import main
+    from tools.__main__ import main
 
     path = tmp_path / "results.json"
     if content is not None:
         path.write_text(content)
     assert main(["bench", "--from", str(path)]) == 1
-    assert f"Error: {path}" in (said := capsys.readouterr().err) and "python -m srgan bench --json FILE" in said
+    assert f"Error: {path}" in (said := capsys.readouterr().err) and "python -m tools bench --json FILE" in said
 
 
 def test_a_reason_stands_in_the_row_of_every_table():
@@ -259,12 +259,12 @@ def test_a_reason_stands_in_the_row_of_every_table():
 
 
 def test_a_larger_pack_holds_the_same_photos_over_and_over(tiny, paths, tmp_path):
-    from srgan.data import prepared as data
+    from srgan.data import prepared
     from tools.bench import running
 
-    small = data.prepare(tiny, paths)
+    small = prepared.prepare(tiny, paths)
     running.enlarge(small.folder, tmp_path / "large", 3)
-    large = data.Dataset(tmp_path / "large", tiny)  # in memory: its checksum holds
+    large = prepared.Dataset(tmp_path / "large", tiny)  # in memory: its checksum holds
     count = len(small.train)
     assert len(large.train) == 3 * count and large.train.names() == 3 * small.train.names()
     for i in range(3 * count):
@@ -274,20 +274,20 @@ def test_a_larger_pack_holds_the_same_photos_over_and_over(tiny, paths, tmp_path
 
 
 def test_batches_from_disk_come_from_a_mapped_file(tiny, paths, monkeypatch):
-    from srgan.data import prepared as data
+    from srgan.data import prepared
     from tools.bench import running
 
-    folder = data.prepare(tiny, paths).folder
-    monkeypatch.setattr(data, "IN_MEMORY", data.IN_MEMORY)  # put back afterwards
+    folder = prepared.prepare(tiny, paths).folder
+    monkeypatch.setattr(prepared, "IN_MEMORY", prepared.IN_MEMORY)  # put back afterwards
     dropped, opened = [], []
     monkeypatch.setattr(running, "drop_from_cache", dropped.append)
-    whole = data.Dataset
+    whole = prepared.Dataset
 
     def watched(*arguments):
         opened.append(whole(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(data, "Dataset", watched)
+    monkeypatch.setattr(prepared, "Dataset", watched)
     assert running.batches_from_disk(tiny, folder)() > 0
     assert dropped == [folder / "train.u8"] and isinstance(opened[0].train._pixels, np.memmap)
 
@@ -325,10 +325,10 @@ def test_resuming_is_measured_on_a_training_that_goes_on(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def ours():
     """Our networks with weights that are all random, moving averages and slopes among them."""
-    from srgan.models import networks as models
+    from srgan.models import networks
 
     config, rng = settings(**PAPER_SMALL), np.random.default_rng(0)
-    networks = models.generator(config), models.discriminator(config)
+    networks = networks.generator(config), networks.discriminator(config)
     for network in networks:
         for weight in network.weights:
             low = 0.5 if "variance" in weight.path or "gamma" in weight.path else -0.2

@@ -9,21 +9,21 @@ import pytest
 from PIL import Image
 
 from srgan.errors import SRGANError
-from srgan.models import networks as models
+from srgan.models import networks
 from srgan.presets import preset
 from srgan.results import evaluation, metrics
 from srgan.runs import weights
 from srgan.train import training
 from srgan.train.state import State
-from srgan.upscale import network as upscale
-from tools import ship as shipping
+from srgan.upscale import network
+from tools import ship
 
 
 @pytest.fixture
 def benchmarks(tmp_path):
     """Three benchmarks of one image each."""
     folders = {}
-    for i, name in enumerate(shipping.BENCHMARKS):
+    for i, name in enumerate(ship.BENCHMARKS):
         hr = np.random.default_rng(i).integers(0, 256, (32, 40, 3), np.uint8)
         for kind, image in (("HR", hr), ("LR_x4", hr[::4, ::4])):
             (tmp_path / name / kind).mkdir(parents=True)
@@ -40,7 +40,7 @@ def trained(tmp_path):
     before = {key: value for key, value in about.items() if key != "preset"} | {"step": 5}
     path = tmp_path / "run" / "srresnet.weights.h5"
     path.parent.mkdir()
-    weights.save(path, models.generator(config), config, about | {"before": [before]})
+    weights.save(path, networks.generator(config), config, about | {"before": [before]})
     return path
 
 
@@ -52,7 +52,7 @@ def project(tmp_path, monkeypatch):
 
 
 def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, benchmarks, project, tmp_path):
-    path = shipping.ship("fast", trained, "photos of a friend", benchmarks)
+    path = ship.ship("fast", trained, "photos of a friend", benchmarks)
     assert path == project / "model" / "fast.weights.h5" and path.read_bytes() == trained.read_bytes()
     card = weights.card(path)
     assert (card["step"], card["seconds"], card["photos"]) == (7, 1800.0, "photos of a friend")
@@ -63,8 +63,8 @@ def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, b
     assert card["settings"]["dataset"] == "folder:my photos"
     assert str(tmp_path) not in json.dumps(card)
     _, lr, hr = next(evaluation.benchmark(benchmarks["Set5"]))
-    assert card["scores"]["Set5"]["psnr_y"] == pytest.approx(metrics.psnr_y(hr, upscale.load(trained)(lr)), abs=1e-3)
-    line = shipping.table().splitlines()[-1]
+    assert card["scores"]["Set5"]["psnr_y"] == pytest.approx(metrics.psnr_y(hr, network.load(trained)(lr)), abs=1e-3)
+    line = ship.table().splitlines()[-1]
     assert line.startswith("| `fast` | ") and line.endswith(" | 12 steps, 1.0 h |")
     state = State(preset("fast", blocks=1, filters=4), "srresnet")  # and a training can begin from them
     training._begin_from_weights(preset("fast", blocks=1, filters=4), path, state)
@@ -73,12 +73,12 @@ def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, b
 
 def test_what_cannot_be_shipped_is_refused_in_words(trained, benchmarks, project):
     with pytest.raises(SRGANError, match="there is no quick"):
-        shipping.ship("quick", trained, "", benchmarks)
+        ship.ship("quick", trained, "", benchmarks)
     with pytest.raises(SRGANError, match="scores on BSD100: python -m srgan fetch BSD100"):
-        shipping.ship("fast", trained, "", {name: benchmarks[name] for name in ("Set5", "Set14")})
+        ship.ship("fast", trained, "", {name: benchmarks[name] for name in ("Set5", "Set14")})
     trained.write_bytes(b"other")
     with pytest.raises(SRGANError, match="is damaged"):
-        shipping.ship("fast", trained, "", benchmarks)
+        ship.ship("fast", trained, "", benchmarks)
     assert list((project / "model").iterdir()) == []
 
 
@@ -87,6 +87,6 @@ def test_every_file_that_comes_with_the_project_is_whole_and_named():
     assert tuple(files) == weights.SHIPPED
     for path in files.values():
         card = weights.card(path)
-        assert set(card["scores"]) == set(shipping.BENCHMARKS) and card["photos"]
+        assert set(card["scores"]) == set(ship.BENCHMARKS) and card["photos"]
         assert weights.load(path).count_params() > 10_000
     assert sum(path.stat().st_size for path in files.values()) < 20e6

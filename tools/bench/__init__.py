@@ -1,4 +1,4 @@
-"""How fast this library is on this machine, beside stock Keras in the classic loop and PyTorch: `python -m srgan bench`."""
+"""How fast this library is on this machine, beside stock Keras in the classic loop and PyTorch: `python -m tools bench`."""
 
 from __future__ import annotations
 
@@ -70,6 +70,6 @@ def read(path: Path) -> dict:
             return results
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SRGANError(
-            f"{path} holds no results of the bench ({error}). Write it first: python -m srgan bench --json FILE."
+            f"{path} holds no results of the bench ({error}). Write it first: python -m tools bench --json FILE."
         ) from error
-    raise SRGANError(f"{path} was written by another version of the bench. Measure again: python -m srgan bench --json FILE.")
+    raise SRGANError(f"{path} was written by another version of the bench. Measure again: python -m tools bench --json FILE.")

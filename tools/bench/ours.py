@@ -14,7 +14,7 @@ import tensorflow as tf
 from srgan.config import Config
 from srgan.train.state import State
 from srgan.train.steps import compile_steps
-from srgan.upscale import network as upscaling
+from srgan.upscale import network
 from tools.bench import work
 
 
@@ -41,8 +41,8 @@ def upscale(config: Config, shape: tuple[int, int, int]) -> Callable[[], float]:
 
 def upscaler(config: Config) -> Callable[[np.ndarray], np.ndarray]:
     """The library's inference as a function of a batch (B, H, W, 3), uint8 -> (B, 4 H, 4 W, 3), uint8."""
-    network = upscaling.fast(State(config, "srresnet").generator, config, config.optimization.precision)
-    return lambda lr: network(lr[0])[None] if len(lr) == 1 else network.batch(lr)
+    upscale_one = network.fast(State(config, "srresnet").generator, config, config.optimization.precision)
+    return lambda lr: upscale_one(lr[0])[None] if len(lr) == 1 else upscale_one.batch(lr)
 
 
 def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:

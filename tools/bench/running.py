@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.config import Config
-from srgan.data import prepared as data
+from srgan.data import prepared
 from srgan.runs.paths import PROJECT, Paths, write_json
 from tools.bench import work
 
@@ -23,7 +23,7 @@ BATCHES = 10  # of a measurement with a cold page cache
 
 def batches_in_memory(config: Config, folder: Path) -> Callable[[], float]:
     """A measurement of one batch of the data set in `folder`, all of it in memory."""
-    dataset, step = data.Dataset(folder, config), 0
+    dataset, step = prepared.Dataset(folder, config), 0
 
     def batch() -> float:
         nonlocal step
@@ -35,13 +35,13 @@ def batches_in_memory(config: Config, folder: Path) -> Callable[[], float]:
 
 def batches_from_disk(config: Config, folder: Path) -> Callable[[], float]:
     """A measurement of one batch of the data set in `folder`, mapped, with nothing of it in the page cache."""
-    data.IN_MEMORY = 0  # so that a pack of any size is mapped
+    prepared.IN_MEMORY = 0  # so that a pack of any size is mapped
     pack, step = folder / "train.u8", 0
 
     def measure() -> float:
         nonlocal step
         drop_from_cache(pack)
-        dataset = data.Dataset(folder, config)
+        dataset = prepared.Dataset(folder, config)
         begun = time.perf_counter()
         for _ in range(BATCHES):
             step += 1
@@ -80,7 +80,7 @@ def save(config: Config, stage: str, workdir: Path) -> Callable[[], float]:
     from srgan.train.state import State
 
     paths, state = Paths(workdir, f"{config.name}-{stage}"), State(config, stage)
-    dataset = data.prepare(config, paths)
+    dataset = prepared.prepare(config, paths)
     return work.repeated(lambda: records.save(config, paths, state, dataset).stat().st_size)
 
 
@@ -97,9 +97,9 @@ def resume(changes: dict, workdir: Path) -> Callable[[], float]:
     return measure
 
 
-def _pretrain(changes: dict, workdir: Path, horizon: int) -> float:
-    """Train in a process of its own until `horizon`; returns the seconds until it says that it is there."""
-    settings = changes | {"run": "resume", "pretrain_steps": horizon, "log_every": 1}
+def _pretrain(changes: dict, workdir: Path, total: int) -> float:
+    """Train in a process of its own until `total`; returns the seconds until it says that it is there."""
+    settings = changes | {"run": "resume", "pretrain_steps": total, "log_every": 1}
     command = [sys.executable, "-m", "srgan", "pretrain", "--preset", "quick", "--workdir", workdir]
     command += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     seconds, said = np.nan, []
@@ -109,9 +109,9 @@ def _pretrain(changes: dict, workdir: Path, horizon: int) -> float:
     ) as process:
         for line in process.stdout:
             said.append(line.strip())
-            if line.startswith(f"srresnet step {horizon} of {horizon}"):
+            if line.startswith(f"srresnet step {total} of {total}"):
                 seconds = time.perf_counter() - begun
-    resumed = any(line.startswith("Going on from") for line in said) or horizon <= 2
+    resumed = any(line.startswith("Going on from") for line in said) or total <= 2
     if process.returncode or np.isnan(seconds) or not resumed:
         raise RuntimeError(f"python -m srgan pretrain did not go on: {said[-1] if said else 'it said nothing'}")
     return seconds

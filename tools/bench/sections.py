@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srgan.config import SCALE, Config
-from srgan.models import networks as models
-from srgan.models import precision
+from srgan.data import prepared
+from srgan.models import networks, precision
 from srgan.presets import preset
 from srgan.runs.paths import Paths
 from tools.bench import flops, running
@@ -40,7 +40,7 @@ class Plan:
 
     def count_flops(self, count: Callable, shape: tuple[int, int, int]) -> float:
         """Units of 1e9 operations of the generator on (batch, height, width) of LR."""
-        return count(models.generator(self.config), shape) / 1e9
+        return count(networks.generator(self.config), shape) / 1e9
 
 
 QUICK = Plan(
@@ -209,9 +209,7 @@ def _size(config: Config) -> str:
 
 def _prepare(config: Config, folder: Path) -> Path:
     """The folder of the sample photos, prepared; contenders must not do so at the same time."""
-    from srgan.data import prepared as data
-
-    return data.prepare(config, Paths(folder, "bench")).folder
+    return prepared.prepare(config, Paths(folder, "bench")).folder
 
 
 def _add_rate(row: dict, unit: str, amount: float, peaks: list[dict] | None = None) -> None:

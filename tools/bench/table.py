@@ -8,7 +8,7 @@ measurement each in every round, forward and backward by turns, so that what els
 who waits computes nothing. A measurement lasts at least 0.2 s or one call. Shown are the median over the rounds, the
 quartiles between which the middle half lies, and the ratio of a median to the first row's (2.00 is twice as slow). Peak
 memory is the process's whole. PyTorch's and stock Keras's networks are the same to the parameter: with the weights copied
-over, they give the same images (`tests/test_bench.py`). Feature networks have random weights and batches random pixels:
+over, they give the same images (`tests/tools/test_bench.py`). Feature networks have random weights and batches random pixels:
 speed does not depend on them. Arithmetic is counted for convolutions and dense layers, a multiply-add as two operations."""
 
 BUSY = 0.5  # load average above which something else runs
@@ -64,7 +64,7 @@ def text(section: dict) -> str:
 def markdown(results: dict) -> str:
     """docs/bench.md."""
     machine = "\n".join(f"- {line}" for line in header(results))
-    parts = ["# How fast it is", "Written by `python -m srgan bench --markdown docs/bench.md`.", METHOD, machine]
+    parts = ["# How fast it is", "Written by `python -m tools bench --markdown docs/bench.md`.", METHOD, machine]
     for section in results["sections"].values():
         table = rows(section)
         lines = ["| " + " | ".join(row) + " |" for row in table]

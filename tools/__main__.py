@@ -1,0 +1,101 @@
+"""The maintainers' commands: python -m tools COMMAND --help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from srgan.__main__ import Commands, argument, command_line
+from srgan.runs.load_tensorflow import load_tensorflow
+from srgan.runs.paths import PROJECT, Paths, write_atomically, write_json
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0, 1 for an error told in words, 130 after Ctrl-C."""
+    return command_line("python -m tools", "What only maintainers run.", COMMANDS, arguments)
+
+
+def bench(options: argparse.Namespace) -> None:
+    """Measure, or read what was measured, and print or write it."""
+    load_tensorflow()
+    from tools import bench
+    from tools.bench import table
+
+    results = bench.read(options.source) if options.source else bench.run(options.quick)
+    print("\n".join(table.header(results)))
+    if options.json:
+        write_json(options.json, results)
+    if options.markdown:
+        write_atomically(options.markdown, lambda temporary: temporary.write_text(table.markdown(results), encoding="utf-8"))
+
+
+def readme(options: argparse.Namespace) -> None:
+    """A run's table and picture."""
+    load_tensorflow()
+    from tools import readme
+
+    _tell("wrote", readme.update(options.results))
+
+
+def ship(options: argparse.Namespace) -> None:
+    """Weights into model/, then the table of all that are there."""
+    load_tensorflow()
+    from srgan.results import evaluation
+    from tools import readme, ship
+
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
+    _tell("wrote", [ship.ship(options.name, options.weights, options.photos, folders), *readme.update_weights()])
+    print(ship.table())
+
+
+def stamp(options: argparse.Namespace) -> None:
+    """The repository's address."""
+    from tools import stamp
+
+    _tell("stamped", stamp.stamp())
+
+
+def study_docs(options: argparse.Namespace) -> None:
+    """The table and the curves of a study that was run."""
+    load_tensorflow()
+    from tools import readme
+
+    _tell("wrote", readme.update_study(options.folder))
+
+
+def _tell(verb: str, paths: list[Path]) -> None:
+    print("\n".join(f"{verb} {path}" for path in paths) or "Nothing to change.")
+
+
+COMMANDS: Commands = {
+    "bench": (
+        bench, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch",
+        [
+            argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint"),
+            argument("--json", type=Path, metavar="FILE", help="write all that was measured"),
+            argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is"),
+            argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote"),
+        ],
+    ),
+    "readme": (
+        readme, "write a run's table into README and its picture into docs/",
+        [argument("--results", type=Path, default=PROJECT / "output" / "quick" / "results.json", metavar="FILE")],
+    ),
+    "ship": (
+        ship, "bring trained weights to model/, measured, as those that come with the project",
+        [
+            argument("name", help="srgan, srresnet or fast"),
+            argument("weights", type=Path, metavar="FILE", help="a run's .weights.h5, its card beside it"),
+            argument("--photos", required=True, metavar="TEXT", help="the photos that they learned from, and their licence"),
+        ],
+    ),
+    "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README", []),
+    "study-docs": (
+        study_docs, "write the results of `srgan study` into docs/study.md",
+        [argument("--folder", type=Path, default=PROJECT / "output" / "study", metavar="DIR", help="what the study wrote")],
+    ),
+}  # fmt: skip
+
+if __name__ == "__main__":
+    sys.exit(main())
