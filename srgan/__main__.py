@@ -113,12 +113,15 @@ def fetch(options: argparse.Namespace) -> None:
 def prepare(options: argparse.Namespace) -> None:
     """Notebook 01."""
     from srgan.data import prepared
-    from srgan.upscale import ensemble
 
     config, paths = _open(options)
-    if config.data.teacher:
+    teacher = None
+    if config.data.teacher:  # a network: nothing else here needs TensorFlow
         load_tensorflow()
-    dataset = prepared.prepare(config, paths, ensemble.teacher(config))
+        from srgan.upscale import ensemble
+
+        teacher = ensemble.teacher(config)
+    dataset = prepared.prepare(config, paths, teacher)
     for sentence in prepared.skipped(dataset):
         print(f"skipped {sentence}")
     print(f"{len(dataset.train)} photos to train on, {len(dataset.test)} held out: {dataset.folder}")
