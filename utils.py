@@ -30,7 +30,7 @@ import srgan
 from srgan import presets
 from srgan.config import Config
 from srgan.data import sources
-from srgan.data.prepared import Pack
+from srgan.data.dataset import Pack
 from srgan.errors import SRGANError
 from srgan.models import precision
 from srgan.results import live_curves as curves

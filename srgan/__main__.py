@@ -112,7 +112,7 @@ def fetch(options: argparse.Namespace) -> None:
 
 def prepare(options: argparse.Namespace) -> None:
     """Notebook 01."""
-    from srgan.data import prepared
+    from srgan.data import preparation
 
     config, paths = _open(options)
     teacher = None
@@ -121,8 +121,8 @@ def prepare(options: argparse.Namespace) -> None:
         from srgan.upscale import ensemble
 
         teacher = ensemble.teacher(config)
-    dataset = prepared.prepare(config, paths, teacher)
-    for sentence in prepared.skipped(dataset):
+    dataset = preparation.prepare(config, paths, teacher)
+    for sentence in dataset.skipped():
         print(f"skipped {sentence}")
     print(f"{len(dataset.train)} photos to train on, {len(dataset.test)} held out: {dataset.folder}")
 

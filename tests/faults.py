@@ -20,7 +20,7 @@ from pathlib import Path
 from unittest import mock
 
 from srgan.config import Config
-from srgan.data import prepared as data
+from srgan.data import preparation
 from srgan.data.fetch import RemoteFile, fetch
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
@@ -127,7 +127,7 @@ def _outcome(config: Config, paths: Paths) -> str:
             if checkpoint is not None and checkpoint.step >= config.total_steps(stage):
                 state = training.fit(config, paths, stage, progress)  # does not train, but mends the weights
             else:
-                state = training.resume(config, paths, stage, data.prepare(config, paths), progress)
+                state = training.resume(config, paths, stage, preparation.prepare(config, paths), progress)
         except SRGANError as error:
             return f"stopped in words: {_shorten(str(error), paths)}"
         passed = sum("passed over" in sentence for sentence in progress.said)
@@ -195,7 +195,7 @@ def failing(operation: str, nth: int, number: int) -> Iterator[list[int]]:
 
 def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS) -> Iterator[tuple[str, str, str]]:
     """(operation, error, outcome) for the calls that a save makes, failing in turn."""
-    dataset = data.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     state = training.resume(config, paths, "srgan", dataset, Silent())
     before = state.step
     records.held_out_metrics(state, dataset)  # traces the network before the failures begin
@@ -270,11 +270,11 @@ def bad_archives() -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
-    from srgan.config import preset
+    from srgan.presets import preset
 
     config = preset("quick", run="faults", blocks=1, filters=4, hr_size=32, batch_size=2, discriminator_filters=2,
                     discriminator_dense=4, pretrain_steps=3, gan_steps=3)  # fmt: skip
-    data.print = lambda *_: None  # what preparing anew says would stand between the table's rows
+    preparation.print = lambda *_: None  # what preparing anew says would stand between the table's rows
     with tempfile.TemporaryDirectory() as folder:
         paths = Paths(Path(folder), "faults")
         make_run(config, paths)

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from srgan import presets
-from srgan.data import prepared as data
+from srgan.data import preparation
 from srgan.models import networks as models
 from srgan.results import evaluation, metrics
 from srgan.runs.paths import Paths
@@ -44,7 +44,7 @@ def trained(steps: int, workdir: Path) -> float:
     config = presets.preset("quick", pretrain_steps=steps)
     paths = Paths(workdir, config.name)
     state = training.fit(config, paths, "srresnet", Progress())
-    pairs = evaluation.held_out(data.prepare(config, paths))
+    pairs = evaluation.held_out(preparation.prepare(config, paths))
     return float(np.mean([metrics.psnr_y(hr, state.upscale(lr)) for _, lr, hr in pairs]))
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan.config import STAGES, Config
-from srgan.data import images
-from srgan.data import prepared as data
+from srgan.data import images, preparation
 from srgan.data.catalogue import BENCHMARKS
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.results import metrics, published
 from srgan.runs import machine, weights
@@ -52,7 +52,7 @@ def upscalers(config: Config, paths: Paths) -> dict[str, upscale.Upscaler]:
     return methods
 
 
-def held_out(dataset: data.Dataset) -> Iterator[TestImage]:
+def held_out(dataset: Dataset) -> Iterator[TestImage]:
     """The photos of the run's data set that were never trained on."""
     for i, name in enumerate(dataset.test.names()):
         yield name, *dataset.test.pair(i)
@@ -115,7 +115,7 @@ def evaluate(config: Config, paths: Paths) -> dict:
     "commit", "machine", "seconds" (of training, both stages), "steps", "weights" (sha256), "inputs", "versions"}. If the
     file there is of the same weights, images and measures it is returned as it is.
     """
-    dataset = data.prepare(config, paths, ensemble.teacher(config))
+    dataset = preparation.prepare(config, paths, ensemble.teacher(config))
     methods = upscalers(config, paths)
     folders = benchmark_folders(paths)
     cards = {stage: weights.card(paths.weights(stage)) for stage in config.generator_stages}
@@ -150,7 +150,7 @@ def evaluate(config: Config, paths: Paths) -> dict:
     return results
 
 
-def _inputs(dataset: data.Dataset, folders: dict[str, Path]) -> dict[str, str]:
+def _inputs(dataset: Dataset, folders: dict[str, Path]) -> dict[str, str]:
     """What each set is, in short: the data set's key, and a hash of names and sizes of a benchmark's files."""
     inputs = {HELD_OUT: dataset.key}
     for name, folder in folders.items():
@@ -209,7 +209,7 @@ def _is_psnr(measure: str) -> bool:
 
 def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Path]:
     """Write comparison pictures of the first `per_set` photos of each set to the output folder; returns their paths."""
-    dataset, methods = data.prepare(config, paths, ensemble.teacher(config)), upscalers(config, paths)
+    dataset, methods = preparation.prepare(config, paths, ensemble.teacher(config)), upscalers(config, paths)
     sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(f) for name, f in benchmark_folders(paths).items()}
     written = []
     for set_name, source in sources.items():

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan.data import images, sources
-from srgan.data import prepared as data
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.results import evaluation, frechet, metrics
 from srgan.results import frechet_features as extractors
@@ -26,7 +26,7 @@ PRESETS = {"varied": "coco44", "faces": "celeba44"}  # domain -> preset
 METHODS = {"bicubic": "bicubic", "varied": "Model A (varied)", "faces": "Model B (faces)"}
 
 
-def held_out(dataset: data.Dataset, instead: str = "") -> list[TestImage]:
+def held_out(dataset: Dataset, instead: str = "") -> list[TestImage]:
     """The held-out photos of `dataset`; or the centre crops of all photos of the data set that `instead` names."""
     if not instead:
         return list(evaluation.held_out(dataset))

@@ -19,7 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from srgan.config import STAGES, Config, fields
-from srgan.data import prepared as data
+from srgan.data import preparation
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError, Stopped
 from srgan.runs import checkpoints, weights
 from srgan.runs import drive as mirror
@@ -56,7 +57,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         progress.say(f"This run leaves out stage {stage}: nothing to do.")
         return State(config, stage)
     with _files(paths, progress) as (copies, heartbeat), replicas.deaths_told():
-        dataset = replicas.chief_first(lambda: data.prepare(config, paths, ensemble.teacher(config)))
+        dataset = replicas.chief_first(lambda: preparation.prepare(config, paths, ensemble.teacher(config)))
         state = resume(config, paths, stage, dataset, progress)
         horizon = config.total_steps(stage)
         if state.step >= horizon:
@@ -100,7 +101,7 @@ class Session:
             raise SRGANError("Another session has taken over this run, so this one stops; its checkpoints are untouched.")
 
 
-def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, progress: Progress) -> State:
+def resume(config: Config, paths: Paths, stage: str, dataset: Dataset, progress: Progress) -> State:
     """The state of the newest readable checkpoint of `stage`, or the state that the stage begins with.
 
     Of several workers the first reads it, and the others get it from there.
@@ -116,7 +117,7 @@ def resume(config: Config, paths: Paths, stage: str, dataset: data.Dataset, prog
     return state
 
 
-def _read(config: Config, paths: Paths, state: State, dataset: data.Dataset, progress: Progress) -> None:
+def _read(config: Config, paths: Paths, state: State, dataset: Dataset, progress: Progress) -> None:
     """Give `state` what the newest checkpoint of its stage holds, or what the stage begins from."""
     checkpoint, complaints = checkpoints.newest(paths.checkpoints, state.stage)
     for complaint in complaints:
@@ -188,7 +189,7 @@ class Pace:
         return speed
 
 
-def _updates(config: Config, state: State, dataset: data.Dataset, paths: Paths, pace: Pace) -> Iterator[float]:
+def _updates(config: Config, state: State, dataset: Dataset, paths: Paths, pace: Pace) -> Iterator[float]:
     """Train up to the horizon, several steps a call; yields the learning rate of the last one after each call.
 
     A thread makes the next batches while the device works on these.
@@ -272,7 +273,7 @@ def _begin_from_weights(config: Config, path: Path, state: State) -> None:
     state.before = [*card["before"], {key: card[key] for key in ("stage", "step", "seconds", "settings", "commit", "machine")}]
 
 
-def _refuse_other_settings(config: Config, checkpoint: checkpoints.Checkpoint, dataset: data.Dataset) -> None:
+def _refuse_other_settings(config: Config, checkpoint: checkpoints.Checkpoint, dataset: Dataset) -> None:
     theirs = Config().flat() | checkpoint.about["config"]  # a setting that did not exist yet was as the default is
     ours = config.flat()
     differing = [

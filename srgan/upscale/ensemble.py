@@ -34,7 +34,7 @@ def self_ensemble(upscaler: Upscaler) -> Upscaler:
 
 
 class Teacher:
-    """A self-ensemble that redraws HR for `data.prepare`. Its network is loaded when the first photo needs it."""
+    """A self-ensemble that redraws HR for `preparation.prepare`. Its network is loaded when the first photo needs it."""
 
     def __init__(self, path: Path):
         """`path`: of the weights. Raises SRGANError if they are missing or have no card."""

@@ -138,7 +138,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke_off(server, tmp_path):
 
 
 def test_what_a_killed_process_has_fetched_is_not_fetched_again(server, tmp_path):
-    code = f"from pathlib import Path; from srgan.fetch import *; fetch({remote(server, 'slow')!r}, Path({str(tmp_path)!r}))"
+    code = f"from pathlib import Path; from srgan.data.fetch import *; fetch({remote(server, 'slow')!r}, Path({str(tmp_path)!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     partial, patience = tmp_path / ".partial-photos.zip", time.monotonic() + 30
     while not (partial.exists() and partial.stat().st_size > 2**20):

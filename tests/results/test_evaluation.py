@@ -12,8 +12,7 @@ import skimage.metrics
 from PIL import Image
 
 from srgan.config import Config
-from srgan.data import images
-from srgan.data import prepared as data
+from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.models import networks as models
 from srgan.results import evaluation, metrics, published
@@ -90,7 +89,7 @@ def test_results_have_the_structure_that_is_promised(tiny, evaluated):
     assert set(results) == promised
     assert json.loads((paths.output / "results.json").read_text(encoding="utf-8")) == results
     assert list(results["sets"]) == list(results["per_image"]) == ["held-out", "Set5"]
-    dataset = data.prepare(tiny, paths)
+    dataset = preparation.prepare(tiny, paths)
     names = {"held-out": dataset.test.names(), "Set5": ["cat", "man"]}
     for name, by_method in results["sets"].items():
         assert list(by_method) == list(results["per_image"][name]) == METHODS
@@ -125,8 +124,8 @@ def test_the_means_are_the_means_of_the_images(evaluated):
 
 def test_each_method_is_measured_on_each_image_as_by_hand(tiny, evaluated):
     paths, results = evaluated
-    lr, hr = data.prepare(tiny, paths).test.pair(0)
-    name = data.prepare(tiny, paths).test.names()[0]
+    lr, hr = preparation.prepare(tiny, paths).test.pair(0)
+    name = preparation.prepare(tiny, paths).test.names()[0]
     size = (hr.shape[1], hr.shape[0])
     networks = {stage: upscale.network(weights.load(paths.weights(stage)))(lr) for stage in ("srresnet", "srgan")}
     by_hand = {"nearest": lr.repeat(4, axis=0).repeat(4, axis=1),
@@ -177,7 +176,8 @@ def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_f
     text = (paths.output / "results.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
     assert results["sets"]["held-out"]["bicubic"] == {
-        "psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "images": len(data.prepare(config, paths).test)
+        "psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None,
+        "images": len(preparation.prepare(config, paths).test),
     }  # fmt: skip
     assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
     assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
@@ -409,7 +409,7 @@ def test_a_comparison_has_five_panels_and_their_details_beneath_as_wide():
 def test_comparisons_are_written_for_the_first_photos_of_each_set(tiny, evaluated):
     paths, _ = evaluated
     written = evaluation.write_comparisons(tiny, paths, per_set=1)
-    name = data.prepare(tiny, paths).test.names()[0].removesuffix(".png")
+    name = preparation.prepare(tiny, paths).test.names()[0].removesuffix(".png")
     assert written == [paths.output / "comparisons" / f"{picture}.png" for picture in (f"held-out_{name}", "Set5_cat")]
     with Image.open(written[1]) as picture:
         width = round(256 * 52 / 44)
@@ -425,6 +425,6 @@ def test_photos_of_the_same_name_in_two_folders_have_two_comparisons(tiny, paths
     config = tiny.replace(dataset=f"folder:{folder}", test_fraction=0.5)
     for stage in ("srresnet", "srgan"):
         give_weights(config, paths, stage, seed=1)
-    shown = len(data.prepare(config, paths).test)
+    shown = len(preparation.prepare(config, paths).test)
     assert 2 <= shown <= 5
     assert len(set(evaluation.write_comparisons(config, paths, per_set=6))) == shown

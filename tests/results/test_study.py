@@ -13,8 +13,7 @@ from PIL import Image
 
 from srgan.__main__ import main
 from srgan.config import settings
-from srgan.data import images
-from srgan.data import prepared as data
+from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.results import frechet, metrics, study
 from srgan.results import frechet_features as extractors
@@ -113,7 +112,7 @@ def test_without_results_the_docs_say_what_to_run(tmp_path, capsys):
 
 def test_held_out_photos_are_the_data_sets_own_or_those_of_another(photos, tmp_path):
     config = settings(dataset=f"folder:{photos}", hr_size=32, sampling="centre")
-    dataset = data.prepare(config, Paths(tmp_path, "x"))
+    dataset = preparation.prepare(config, Paths(tmp_path, "x"))
     own = study.held_out(dataset)
     assert [name for name, _, _ in own] == dataset.test.names()
     other = study.held_out(dataset, f"folder:{photos}")

@@ -39,7 +39,8 @@ def test_a_session_of_another_machine_counts_until_it_is_silent_for_long(tmp_pat
 def test_a_killed_process_of_this_machine_is_not_waited_for(tmp_path):
     path = tmp_path / "session.json"
     code = (
-        "import os, sys, pathlib; from srgan.heartbeat import Heartbeat as H; H(pathlib.Path(sys.argv[1])).__enter__(); os._exit(9)"
+        "import os, sys, pathlib; from srgan.runs.heartbeat import Heartbeat; "
+        "Heartbeat(pathlib.Path(sys.argv[1])).__enter__(); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, path], cwd=PROJECT, check=False)
     assert path.is_file()

@@ -259,12 +259,12 @@ def test_a_reason_stands_in_the_row_of_every_table():
 
 
 def test_a_larger_pack_holds_the_same_photos_over_and_over(tiny, paths, tmp_path):
-    from srgan.data import prepared
+    from srgan.data import dataset, preparation
     from tools.bench import running
 
-    small = prepared.prepare(tiny, paths)
+    small = preparation.prepare(tiny, paths)
     running.enlarge(small.folder, tmp_path / "large", 3)
-    large = prepared.Dataset(tmp_path / "large", tiny)  # in memory: its checksum holds
+    large = dataset.Dataset(tmp_path / "large", tiny)  # in memory: its checksum holds
     count = len(small.train)
     assert len(large.train) == 3 * count and large.train.names() == 3 * small.train.names()
     for i in range(3 * count):
@@ -274,20 +274,20 @@ def test_a_larger_pack_holds_the_same_photos_over_and_over(tiny, paths, tmp_path
 
 
 def test_batches_from_disk_come_from_a_mapped_file(tiny, paths, monkeypatch):
-    from srgan.data import prepared
+    from srgan.data import dataset, preparation
     from tools.bench import running
 
-    folder = prepared.prepare(tiny, paths).folder
-    monkeypatch.setattr(prepared, "IN_MEMORY", prepared.IN_MEMORY)  # put back afterwards
+    folder = preparation.prepare(tiny, paths).folder
+    monkeypatch.setattr(dataset, "IN_MEMORY", dataset.IN_MEMORY)  # put back afterwards
     dropped, opened = [], []
     monkeypatch.setattr(running, "drop_from_cache", dropped.append)
-    whole = prepared.Dataset
+    whole = dataset.Dataset
 
     def watched(*arguments):
         opened.append(whole(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(prepared, "Dataset", watched)
+    monkeypatch.setattr(running, "Dataset", watched)
     assert running.batches_from_disk(tiny, folder)() > 0
     assert dropped == [folder / "train.u8"] and isinstance(opened[0].train._pixels, np.memmap)
 

@@ -20,7 +20,8 @@ from PIL import Image
 
 from srgan import losses
 from srgan.config import Config, settings
-from srgan.data import prepared as data
+from srgan.data import preparation
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.presets import preset
 from srgan.results import evaluation, metrics
@@ -206,7 +207,7 @@ def test_the_gan_begins_from_the_discriminator_that_learned_alone(tiny, pretrain
         training.fit(config, pretrained, "srgan", silent())
     learned = training.fit(config, pretrained, "discriminator", silent())
     assert not pretrained.weights("discriminator").exists()  # weights are of generators
-    begun = training.resume(config, pretrained, "srgan", data.prepare(config, pretrained), silent())
+    begun = training.resume(config, pretrained, "srgan", preparation.prepare(config, pretrained), silent())
     for mine, other in zip(begun.discriminator.get_weights(), learned.discriminator.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
     assert all(not variable.numpy().any() for variable in begun.d_optimizer.variables[2:])  # its moments begin anew
@@ -319,13 +320,13 @@ def steps_by_the_call(config: Config, workdir: Path, seconds: float) -> tuple[li
     """Train both stages with calls of up to so many seconds; the histories, and how many steps each call took."""
     tf.config.experimental.enable_op_determinism()
     training.SECONDS_PER_CALL = seconds
-    counts, make = [], data.Dataset.batches
+    counts, make = [], Dataset.batches
 
     def counted(dataset, step, count):
         counts.append(count)
         return make(dataset, step, count)
 
-    with mock.patch.object(data.Dataset, "batches", counted):
+    with mock.patch.object(Dataset, "batches", counted):
         for stage in config.stages:
             training.fit(config, Paths(workdir, "tiny"), stage, silent())
     # Without the column that tells the speed.
@@ -449,7 +450,7 @@ def test_a_checkpoint_of_other_photos_is_refused(tiny, pretrained, photos, tmp_p
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_checkpoint_is_taken_up_in_another_precision(policy, tiny, pretrained):
     config = tiny.replace(precision=policy)
-    state = training.resume(config, pretrained, "srresnet", data.prepare(tiny, pretrained), silent())
+    state = training.resume(config, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
     saved = newest(pretrained, "srresnet").arrays
     taken_up = {name: variable.numpy() for name, variable in state.variables().items()}
     assert set(saved) <= set(taken_up)
@@ -466,7 +467,7 @@ def test_the_state_names_every_variable_of_every_part_once(tiny):
 
 
 def test_batch_norm_statistics_are_saved_and_restored(tiny, pretrained):
-    state = training.resume(tiny, pretrained, "srresnet", data.prepare(tiny, pretrained), silent())
+    state = training.resume(tiny, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
     inference = weights.load(pretrained.weights("srresnet"))
     fresh = training.State(tiny, "srresnet").generator.get_layer("block1_norm1").get_weights()
     for network in (state.generator, inference):
@@ -493,7 +494,7 @@ def test_an_unknown_stage_is_refused(tiny, paths):
 
 
 def test_the_gan_begins_from_the_weights_of_srresnet(tiny, pretrained):
-    state = training.resume(tiny, pretrained, "srgan", data.prepare(tiny, pretrained), silent())
+    state = training.resume(tiny, pretrained, "srgan", preparation.prepare(tiny, pretrained), silent())
     assert state.step == 0
     saved = newest(pretrained, "srresnet").arrays
     for variable in state.generator.variables:
@@ -541,7 +542,7 @@ def test_the_history_begins_with_the_untrained_network_and_its_rows_are_means(ti
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3] * 4)
 
-    lr, hr = data.prepare(tiny, paths).batch(0)
+    lr, hr = preparation.prepare(tiny, paths).batch(0)
     sr = training.State(tiny, "srresnet").generator(lr / np.float32(255), training=True).numpy()
     assert rows[0]["loss"] == pytest.approx(np.mean((hr / 127.5 - 1 - sr) ** 2), rel=1e-4)
 
@@ -558,7 +559,7 @@ def test_the_weights_are_the_generator_that_was_trained(tiny, pretrained):
 
 
 def test_a_sample_strip_shows_lr_sr_and_hr_of_the_held_out_photos(tiny, pretrained):
-    dataset = data.prepare(tiny, pretrained)
+    dataset = preparation.prepare(tiny, pretrained)
     shown = min(len(dataset.test), 3)
     with Image.open(pretrained.sample("srresnet", 4)) as image:
         sheet = np.asarray(image)
@@ -611,7 +612,7 @@ def test_150_steps_of_quick_beat_bicubic_on_photos_never_seen(tmp_path):
     methods = SimpleNamespace(sr=upscale.network(state.generator), bicubic=upscale.bicubic)
     gains = {
         name: metrics.psnr_y(hr, methods.sr(lr)) - metrics.psnr_y(hr, methods.bicubic(lr))
-        for name, lr, hr in evaluation.held_out(data.prepare(config, paths))
+        for name, lr, hr in evaluation.held_out(preparation.prepare(config, paths))
     }
     assert gains.keys() == {"chelsea.png", "coffee.png"}
     assert min(gains.values()) > 0.2, gains  # dB; 0.4 to 0.5 measured

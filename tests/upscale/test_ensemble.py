@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from srgan.config import Config, settings
-from srgan.data import images
-from srgan.data import prepared as data
+from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.models import networks as models
 from srgan.runs import weights
@@ -40,7 +39,7 @@ def test_the_mean_is_the_same_in_all_orientations_and_rounded():
 
 
 def prepared(config: Config, paths):
-    return data.prepare(config, paths, ensemble.teacher(config))
+    return preparation.prepare(config, paths, ensemble.teacher(config))
 
 
 @pytest.fixture
@@ -79,4 +78,4 @@ def test_another_teacher_is_another_data_set_and_the_same_one_elsewhere_is_not(t
 
 def test_a_teacher_that_was_not_given_is_asked_for(taught, paths):
     with pytest.raises(SRGANError, match="was not given"):
-        data.prepare(taught, paths)
+        preparation.prepare(taught, paths)

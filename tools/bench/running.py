@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+import srgan.data.dataset
 from srgan.config import Config
-from srgan.data import prepared
+from srgan.data import preparation
+from srgan.data.dataset import Dataset
 from srgan.runs.paths import PROJECT, Paths, write_json
 from tools.bench import work
 
@@ -23,7 +25,7 @@ BATCHES = 10  # of a measurement with a cold page cache
 
 def batches_in_memory(config: Config, folder: Path) -> Callable[[], float]:
     """A measurement of one batch of the data set in `folder`, all of it in memory."""
-    dataset, step = prepared.Dataset(folder, config), 0
+    dataset, step = Dataset(folder, config), 0
 
     def batch() -> float:
         nonlocal step
@@ -35,13 +37,13 @@ def batches_in_memory(config: Config, folder: Path) -> Callable[[], float]:
 
 def batches_from_disk(config: Config, folder: Path) -> Callable[[], float]:
     """A measurement of one batch of the data set in `folder`, mapped, with nothing of it in the page cache."""
-    prepared.IN_MEMORY = 0  # so that a pack of any size is mapped
+    srgan.data.dataset.IN_MEMORY = 0  # so that a pack of any size is mapped
     pack, step = folder / "train.u8", 0
 
     def measure() -> float:
         nonlocal step
         drop_from_cache(pack)
-        dataset = prepared.Dataset(folder, config)
+        dataset = Dataset(folder, config)
         begun = time.perf_counter()
         for _ in range(BATCHES):
             step += 1
@@ -80,7 +82,7 @@ def save(config: Config, stage: str, workdir: Path) -> Callable[[], float]:
     from srgan.train.state import State
 
     paths, state = Paths(workdir, f"{config.name}-{stage}"), State(config, stage)
-    dataset = prepared.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     return work.repeated(lambda: records.save(config, paths, state, dataset).stat().st_size)
 
 

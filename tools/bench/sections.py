@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from srgan.config import SCALE, Config
-from srgan.data import prepared
+from srgan.data import preparation
 from srgan.models import networks, precision
 from srgan.presets import preset
 from srgan.runs.paths import Paths
@@ -209,7 +209,7 @@ def _size(config: Config) -> str:
 
 def _prepare(config: Config, folder: Path) -> Path:
     """The folder of the sample photos, prepared; contenders must not do so at the same time."""
-    return prepared.prepare(config, Paths(folder, "bench")).folder
+    return preparation.prepare(config, Paths(folder, "bench")).folder
 
 
 def _add_rate(row: dict, unit: str, amount: float, peaks: list[dict] | None = None) -> None:

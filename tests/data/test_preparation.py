@@ -16,8 +16,8 @@ import skimage.io
 from PIL import Image
 
 from srgan.config import Config, settings
-from srgan.data import images
-from srgan.data import prepared as data
+from srgan.data import images, preparation
+from srgan.data.dataset import SPLITS, Dataset, random_patch
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT, Paths
 
@@ -52,7 +52,7 @@ def plain(folder: Path, count: int) -> Path:
     return folder
 
 
-def by_name(dataset: data.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def by_name(dataset: Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     packs = (dataset.train, dataset.test)
     return {name: pack.pair(i) for pack in packs for i, name in enumerate(pack.names())}
 
@@ -61,13 +61,13 @@ def by_name(dataset: data.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def test_the_samples_keep_their_own_split(paths):
-    dataset = data.prepare(prepared_settings(sampling="centre"), paths)
+    dataset = preparation.prepare(settings(sampling="centre"), paths)
     assert sorted(dataset.test.names()) == ["chelsea.png", "coffee.png"]
-    assert len(dataset.train) == 14 and list(data.skipped(dataset)) == []
+    assert len(dataset.train) == 14 and list(dataset.skipped()) == []
 
 
 def test_every_photo_is_there_cut_to_a_multiple_of_four_with_its_degraded_self(photo_folder, paths):
-    pairs = by_name(data.prepare(prepared_settings(photo_folder), paths))
+    pairs = by_name(preparation.prepare(prepared_settings(photo_folder), paths))
     assert sorted(pairs) == sorted(path.relative_to(photo_folder).as_posix() for path in photo_folder.rglob("*.png"))
     for name, (lr, hr) in pairs.items():
         photo = skimage.io.imread(photo_folder / name)
@@ -81,7 +81,7 @@ def test_every_photo_is_there_cut_to_a_multiple_of_four_with_its_degraded_self(p
 def test_preparing_in_two_places_gives_the_same_bytes(photo_folder, tmp_path):
     prepared = []
     for place in ("a", "b"):
-        data.prepare(prepared_settings(photo_folder), Paths(tmp_path / place, "run"))
+        preparation.prepare(prepared_settings(photo_folder), Paths(tmp_path / place, "run"))
         prepared.append(contents(tmp_path / place))
     assert prepared[0] == prepared[1]
     (folder,) = {Path(name).parent for name in prepared[0]}
@@ -90,25 +90,25 @@ def test_preparing_in_two_places_gives_the_same_bytes(photo_folder, tmp_path):
 
 
 def test_what_is_prepared_is_not_prepared_again(photo_folder, paths, monkeypatch):
-    first = data.prepare(prepared_settings(photo_folder), paths)
+    first = preparation.prepare(prepared_settings(photo_folder), paths)
     before = files(paths.workdir)
-    monkeypatch.setattr(data, "read_image", lambda path: pytest.fail(f"{path} is read again"))
-    second = data.prepare(prepared_settings(photo_folder), paths)
+    monkeypatch.setattr(preparation, "read_image", lambda path: pytest.fail(f"{path} is read again"))
+    second = preparation.prepare(prepared_settings(photo_folder), paths)
     assert files(paths.workdir) == before and second.key == first.key
 
 
 @pytest.mark.parametrize("change", [{"hr_size": 28}, {"seed": 2}, {"sampling": "centre"}, {"test_fraction": 0.5}])
 def test_a_changed_setting_prepares_anew_beside_the_old(photo_folder, paths, change):
-    old = data.prepare(prepared_settings(photo_folder), paths)
+    old = preparation.prepare(prepared_settings(photo_folder), paths)
     before = files(old.folder)
-    new = data.prepare(prepared_settings(photo_folder, **change), paths)
+    new = preparation.prepare(prepared_settings(photo_folder, **change), paths)
     assert new.folder != old.folder and new.folder.parent == old.folder.parent
     assert files(old.folder) == before
 
 
 def test_settings_of_the_training_do_not_prepare_anew(photo_folder, paths):
-    old = data.prepare(prepared_settings(photo_folder), paths)
-    new = data.prepare(prepared_settings(photo_folder, batch_size=2, blocks=1, run="other", gan_steps=3), paths)
+    old = preparation.prepare(prepared_settings(photo_folder), paths)
+    new = preparation.prepare(prepared_settings(photo_folder, batch_size=2, blocks=1, run="other", gan_steps=3), paths)
     assert new.key == old.key and len(list(paths.data.iterdir())) == 1
 
 
@@ -116,8 +116,8 @@ def test_folders_of_the_same_name_with_other_photos_do_not_mix(paths, tmp_path):
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
     ours, theirs = noise(tmp_path / "a" / "photos", 1, 2, 3), noise(tmp_path / "b" / "photos", 4, 5, 6)
-    first = data.prepare(prepared_settings(ours, hr_size=8), paths)
-    second = data.prepare(prepared_settings(theirs, hr_size=8), paths)
+    first = preparation.prepare(prepared_settings(ours, hr_size=8), paths)
+    second = preparation.prepare(prepared_settings(theirs, hr_size=8), paths)
     assert first.key != second.key
     assert sorted(by_name(first)) == ["001.png", "002.png", "003.png"]
     assert sorted(by_name(second)) == ["004.png", "005.png", "006.png"]
@@ -126,9 +126,9 @@ def test_folders_of_the_same_name_with_other_photos_do_not_mix(paths, tmp_path):
 @pytest.mark.parametrize("name", ["my photos & more", "été", "a-b", "[x]", ".hidden"])
 def test_a_folder_of_any_name_is_prepared_and_found_again(name, paths, tmp_path):
     folder = noise(tmp_path / name, 1, 2, 3)
-    first = data.prepare(prepared_settings(folder, hr_size=8), paths)
+    first = preparation.prepare(prepared_settings(folder, hr_size=8), paths)
     shutil.rmtree(folder)
-    assert data.prepare(prepared_settings(folder, hr_size=8), paths).key == first.key
+    assert preparation.prepare(prepared_settings(folder, hr_size=8), paths).key == first.key
 
 
 def test_a_photo_whose_name_is_not_utf_8_is_prepared(paths, tmp_path):
@@ -137,8 +137,8 @@ def test_a_photo_whose_name_is_not_utf_8_is_prepared(paths, tmp_path):
         os.rename(folder / "001.png", os.fsencode(folder) + b"/caf\xe9.png")
     except OSError:
         pytest.skip("This file system takes no such name.")
-    data.prepare(prepared_settings(folder, hr_size=8), paths)
-    again = data.prepare(prepared_settings(folder, hr_size=8), paths)
+    preparation.prepare(prepared_settings(folder, hr_size=8), paths)
+    again = preparation.prepare(prepared_settings(folder, hr_size=8), paths)
     assert sorted(by_name(again)) == ["002.png", r"caf\xe9.png"]
 
 
@@ -149,7 +149,7 @@ def test_adding_photos_never_moves_one_from_training_to_the_test(paths, tmp_path
     config = prepared_settings(noise(tmp_path / "photos", 0, 1), hr_size=8, test_fraction=0.3)
     trained_on, held_out = set(), []
     for number in range(2, 26):
-        dataset = data.prepare(config, paths)
+        dataset = preparation.prepare(config, paths)
         trained_on |= set(dataset.train.names())
         held_out.append(len(dataset.test))
         assert not trained_on & set(dataset.test.names())
@@ -164,7 +164,7 @@ def test_the_split_goes_by_content_not_by_name(paths, tmp_path):
     config = prepared_settings(folder, hr_size=8, test_fraction=0.4)
 
     def held_out() -> set[str]:
-        test = data.prepare(config, paths).test
+        test = preparation.prepare(config, paths).test
         return {hashlib.sha256(test.pair(i)[1].tobytes()).hexdigest() for i in range(len(test))}
 
     before = held_out()
@@ -176,7 +176,7 @@ def test_the_split_goes_by_content_not_by_name(paths, tmp_path):
 def test_the_share_held_out_is_about_the_fraction(paths, tmp_path):
     folder = noise(tmp_path / "photos", *range(120))
     for fraction in (0.1, 0.5):
-        dataset = data.prepare(prepared_settings(folder, hr_size=8, test_fraction=fraction), paths)
+        dataset = preparation.prepare(prepared_settings(folder, hr_size=8, test_fraction=fraction), paths)
         # Four standard deviations of a binomial distribution.
         assert abs(len(dataset.test) - 120 * fraction) < 4 * (120 * fraction * (1 - fraction)) ** 0.5
 
@@ -184,13 +184,14 @@ def test_the_share_held_out_is_about_the_fraction(paths, tmp_path):
 def test_another_seed_holds_out_other_photos(paths, tmp_path):
     folder = noise(tmp_path / "photos", *range(30))
     tests = [
-        data.prepare(prepared_settings(folder, hr_size=8, test_fraction=0.5, seed=seed), paths).test.names() for seed in (1, 2)
+        preparation.prepare(prepared_settings(folder, hr_size=8, test_fraction=0.5, seed=seed), paths).test.names()
+        for seed in (1, 2)
     ]
     assert set(tests[0]) != set(tests[1])
 
 
 def test_two_photos_are_enough_one_for_each_side(paths, tmp_path):
-    dataset = data.prepare(prepared_settings(noise(tmp_path / "photos", 1, 2), hr_size=8), paths)
+    dataset = preparation.prepare(prepared_settings(noise(tmp_path / "photos", 1, 2), hr_size=8), paths)
     assert sorted(dataset.train.names() + dataset.test.names()) == ["001.png", "002.png"]
     assert len(dataset.train) == len(dataset.test) == 1
 
@@ -201,9 +202,9 @@ def test_two_photos_are_enough_one_for_each_side(paths, tmp_path):
 def test_the_same_file_under_another_name_is_left_out_and_said(photo_folder, paths):
     for copy in ("chelsea (1).png", "z.png"):
         shutil.copy(photo_folder / "chelsea.png", photo_folder / copy)
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     assert len(by_name(dataset)) == 6
-    said = list(data.skipped(dataset))
+    said = list(dataset.skipped())
     assert said == ["chelsea.png: the same file as chelsea (1).png", "z.png: the same file as chelsea (1).png"]
 
 
@@ -223,9 +224,9 @@ def test_files_that_cannot_be_used_are_left_out_with_the_reason(photo_folder, pa
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", locked)  # file permissions do not stop an administrator
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     assert len(by_name(dataset)) == 6
-    said = dict(sentence.split(": ", 1) for sentence in data.skipped(dataset))
+    said = dict(sentence.split(": ", 1) for sentence in dataset.skipped())
     assert sorted(said) == ["deep.png", "empty.jpg", "locked.png", "narrow.png", "text.jpg", "torn.png"]
     assert said["narrow.png"] == "23x400 pixels, smaller than the crop of 24"
     assert said["deep.png"].startswith("pixels of type I;16 are not supported")
@@ -240,7 +241,7 @@ def test_fewer_than_two_usable_photos_are_refused_with_the_reasons(paths, tmp_pa
     Image.new("RGB", (20, 30)).save(folder / "small.png")
     (folder / "text.jpg").write_text("words, not pixels")
     with pytest.raises(SRGANError, match=f"has {usable + 2} image files, of which {usable} can be used; at least two") as told:
-        data.prepare(prepared_settings(folder), paths)
+        preparation.prepare(prepared_settings(folder), paths)
     assert "small.png: 20x30 pixels, smaller than the crop of 24" in str(told.value)
     assert "text.jpg: cannot be read as an image" in str(told.value)
     assert list(paths.data.iterdir()) == []
@@ -250,13 +251,13 @@ def test_a_copy_is_no_second_photo(paths, tmp_path):
     folder = noise(tmp_path / "photos", 1)
     shutil.copy(folder / "001.png", folder / "copy.png")
     with pytest.raises(SRGANError, match=r"has 2 image files, of which 1 can be used.*copy\.png: the same file as 001\.png"):
-        data.prepare(prepared_settings(folder, hr_size=8), paths)
+        preparation.prepare(prepared_settings(folder, hr_size=8), paths)
 
 
 def test_a_fraction_that_leaves_nothing_to_train_on_is_refused(paths, tmp_path):
     folder = noise(tmp_path / "photos", 1, 2, 3)
     with pytest.raises(SRGANError, match=r"All 3 photos .* fell to the held-out side\. Add photos, or lower test_fraction"):
-        data.prepare(prepared_settings(folder, hr_size=8, test_fraction=0.999), paths)
+        preparation.prepare(prepared_settings(folder, hr_size=8, test_fraction=0.999), paths)
     assert list(paths.data.iterdir()) == []
 
 
@@ -277,7 +278,7 @@ def test_patches_are_aligned_also_when_flipped_and_turned_and_come_from_everywhe
     lr = np.asarray(Image.fromarray(hr).resize((12, 9), Image.Resampling.BICUBIC))
     rng, seen = np.random.default_rng(0), Counter()
     for _ in range(1600):
-        lr_patch, hr_patch = data.random_patch(lr, hr, 28, rng)
+        lr_patch, hr_patch = random_patch(lr, hr, 28, rng)
         assert lr_patch.shape == (7, 7, 3) and hr_patch.shape == (28, 28, 3)
         left, top = int(hr_patch[..., 0].min()), int(hr_patch[..., 1].min())
         here = hr[top : top + 28, left : left + 28]
@@ -299,7 +300,7 @@ def test_of_several_random_patches_the_most_detailed_is_taken():
     hr[::8, :8], hr[::8, 8:16] = 0, 255  # only the left edge has anything on it
     lr, found = images.degrade(hr), {}
     for tries in (1, 60):
-        patches = [data.random_patch(lr, hr, 16, np.random.default_rng(seed), tries) for seed in range(40)]
+        patches = [random_patch(lr, hr, 16, np.random.default_rng(seed), tries) for seed in range(40)]
         found[tries] = sum(bool(np.ptp(patch[1])) for patch in patches)
     assert found[1] < 25 and found[60] == 40
 
@@ -307,7 +308,7 @@ def test_of_several_random_patches_the_most_detailed_is_taken():
 def test_smaller_copies_of_the_photos_to_train_on_are_antialiased_and_large_enough_for_a_patch(paths, tmp_path):
     folder = noise(tmp_path / "photos", 0, 1, 2, size=(48, 64))
     config = prepared_settings(folder, test_fraction=0.01)
-    plain, more = (data.prepare(config.replace(smaller_copies=count), paths) for count in (0, 3))
+    plain, more = (preparation.prepare(config.replace(smaller_copies=count), paths) for count in (0, 3))
     assert plain.key != more.key and more.test.names() == plain.test.names()
     names = [f"{name}{size}" for name in plain.train.names() for size in ("", ", 75%", ", 56%")]
     assert more.train.names() == names  # 42 % would be 20 pixels high, less than a patch of 24
@@ -326,7 +327,7 @@ def test_batches_hold_aligned_patches_of_the_training_photos(paths, tmp_path):
         hr[..., 2] = (hr[..., 2] // 4) * 4 + i  # who it is
         Image.fromarray(hr).save(tmp_path / "photos" / f"{i}.png")
     config = prepared_settings(tmp_path / "photos", test_fraction=0.01)
-    dataset = data.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     whole = by_name(dataset)
     turns = set()
     for step in range(20):
@@ -347,10 +348,10 @@ def test_batches_hold_aligned_patches_of_the_training_photos(paths, tmp_path):
 @pytest.mark.parametrize("sampling", ["patches", "centre"])
 def test_a_batch_depends_on_seed_and_step_only(photo_folder, paths, sampling):
     config = prepared_settings(photo_folder, sampling=sampling)
-    dataset = data.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     straight = [dataset.batch(step) for step in range(12)]
     for order in (range(11, -1, -1), (3, 3, 0, 11, 3, 7), np.random.default_rng(0).permutation(12)):
-        other = data.prepare(config, paths)
+        other = preparation.prepare(config, paths)
         for step in order:
             for ours, theirs in zip(straight[step], other.batch(int(step)), strict=True):
                 assert (ours == theirs).all()
@@ -360,8 +361,8 @@ def test_a_batch_depends_on_seed_and_step_only(photo_folder, paths, sampling):
 
 def test_another_seed_gives_other_batches_of_the_same_photos(photo_folder, paths):
     config = prepared_settings(photo_folder)
-    dataset = data.prepare(config, paths)
-    other = data.Dataset(dataset.folder, config.replace(seed=2))
+    dataset = preparation.prepare(config, paths)
+    other = Dataset(dataset.folder, config.replace(seed=2))
     assert not any((dataset.batch(step)[1] == other.batch(step)[1]).all() for step in range(5))
 
 
@@ -369,7 +370,7 @@ def test_another_seed_gives_other_batches_of_the_same_photos(photo_folder, paths
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 20])
 def test_each_epoch_goes_through_every_photo_once_in_an_order_of_its_own(paths, tmp_path, sampling, batch_size):
     config = prepared_settings(plain(tmp_path / "photos", 8), sampling=sampling, batch_size=batch_size, test_fraction=0.01)
-    dataset = data.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     count = len(dataset.train)
     assert count == 7
     steps = -(-6 * count // batch_size)
@@ -382,7 +383,7 @@ def test_each_epoch_goes_through_every_photo_once_in_an_order_of_its_own(paths, 
 
 
 def test_centre_sampling_gives_the_middle_of_each_photo(photo_folder, paths):
-    dataset = data.prepare(prepared_settings(photo_folder, sampling="centre", batch_size=1), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder, sampling="centre", batch_size=1), paths)
     middles = {}
     for name in dataset.train.names():
         photo = skimage.io.imread(photo_folder / name)
@@ -398,9 +399,9 @@ def test_centre_sampling_gives_the_middle_of_each_photo(photo_folder, paths):
 
 def test_a_large_pack_stays_on_disk_and_gives_the_same_batches(photo_folder, paths, monkeypatch):
     config = prepared_settings(photo_folder)
-    in_memory = data.prepare(config, paths)
-    monkeypatch.setattr(data, "IN_MEMORY", 0)
-    mapped = data.prepare(config, paths)
+    in_memory = preparation.prepare(config, paths)
+    monkeypatch.setattr("srgan.data.dataset.IN_MEMORY", 0)
+    mapped = preparation.prepare(config, paths)
     bases = []
     for dataset in (in_memory, mapped):
         lr, _ = dataset.train.pair(0)
@@ -419,19 +420,19 @@ def test_a_large_pack_stays_on_disk_and_gives_the_same_batches(photo_folder, pat
 @pytest.mark.parametrize("gone", ["removed", "emptied"])
 def test_without_the_photos_what_was_prepared_is_found(photo_folder, paths, gone):
     config = prepared_settings(photo_folder)
-    before = data.prepare(config, paths)
+    before = preparation.prepare(config, paths)
     shutil.rmtree(photo_folder)
     if gone == "emptied":
         photo_folder.mkdir()
-    after = data.prepare(config, paths)
+    after = preparation.prepare(config, paths)
     assert after.key == before.key and (after.batch(3)[1] == before.batch(3)[1]).all()
 
 
 def test_without_the_photos_other_settings_are_refused(photo_folder, paths):
-    data.prepare(prepared_settings(photo_folder), paths)
+    preparation.prepare(prepared_settings(photo_folder), paths)
     shutil.rmtree(photo_folder)
     with pytest.raises(SRGANError, match=f"There is no folder {photo_folder}"):
-        data.prepare(prepared_settings(photo_folder, hr_size=28), paths)
+        preparation.prepare(prepared_settings(photo_folder, hr_size=28), paths)
 
 
 def test_without_the_photos_the_newest_whole_set_is_taken(paths, tmp_path):
@@ -440,31 +441,31 @@ def test_without_the_photos_the_newest_whole_set_is_taken(paths, tmp_path):
     keys = []
     for number in (3, 4, 5):
         noise(folder, number)
-        keys.append(data.prepare(config, paths).key)
+        keys.append(preparation.prepare(config, paths).key)
         os.utime(paths.data / keys[-1], (10**9 + number, 10**9 + number))
     shutil.rmtree(folder)
-    assert data.prepare(config, paths).key == keys[2]
+    assert preparation.prepare(config, paths).key == keys[2]
     (paths.data / keys[2] / "manifest.json").write_text('{"source": "fol')
     (paths.data / f"photos-{'0' * 10}").mkdir()
     (paths.data / f"photos-{'0' * 10}" / "manifest.json").write_text("[]")
-    assert data.prepare(config, paths).key == keys[1]
+    assert preparation.prepare(config, paths).key == keys[1]
 
 
 def test_a_killed_preparation_leaves_nothing_that_harms(photo_folder, paths):
     script = f"""
 import os, signal
-from srgan.data import prepared as data
-from srgan.config import Config
+from srgan.data import preparation
+from srgan.config import settings
 from srgan.runs.paths import Paths
 from pathlib import Path
-degrade, calls = data.degrade, []
+degrade, calls = preparation.degrade, []
 def die_at_the_third(hr):
     calls.append(hr)
     if len(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return degrade(hr)
-data.degrade = die_at_the_third
-data.prepare(prepared_settings(dataset="folder:{photo_folder}", hr_size=24), Paths(Path({str(paths.workdir)!r}), "run"))
+preparation.degrade = die_at_the_third
+preparation.prepare(settings(dataset="folder:{photo_folder}", hr_size=24), Paths(Path({str(paths.workdir)!r}), "run"))
 """
     killed = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, timeout=60)
     assert killed.returncode == -9
@@ -475,21 +476,21 @@ data.prepare(prepared_settings(dataset="folder:{photo_folder}", hr_size=24), Pat
     (paths.data / ".partial-photos-0123456789").mkdir()
     (paths.data / ".partial-photos-0123456789" / "manifest.json").write_text("{")
 
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
-    clean = data.prepare(prepared_settings(photo_folder), Paths(paths.workdir / "clean", "run"))
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
+    clean = preparation.prepare(prepared_settings(photo_folder), Paths(paths.workdir / "clean", "run"))
     assert contents(dataset.folder) == contents(clean.folder) and len(by_name(dataset)) == 6
     assert {path.name for path in paths.data.iterdir()} == {dataset.key, ".partial-photos-0123456789"}
     shutil.rmtree(photo_folder)
-    assert data.prepare(prepared_settings(photo_folder), paths).key == dataset.key
+    assert preparation.prepare(prepared_settings(photo_folder), paths).key == dataset.key
 
 
 @pytest.mark.parametrize("room", [0, 100, 6000, 20_000])
 def test_a_full_disk_is_told_and_leaves_nothing_half_made(photo_folder, paths, full_disk, room):
     with full_disk(after=room), pytest.raises(SRGANError, match=os.strerror(errno.EFBIG)) as told:
-        data.prepare(prepared_settings(photo_folder), paths)
+        preparation.prepare(prepared_settings(photo_folder), paths)
     assert "Free some space or choose another" in str(told.value)
     assert list(paths.data.iterdir()) == []
-    assert len(by_name(data.prepare(prepared_settings(photo_folder), paths))) == 6
+    assert len(by_name(preparation.prepare(prepared_settings(photo_folder), paths))) == 6
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -501,14 +502,14 @@ def test_a_disk_that_refuses_is_told_and_leaves_nothing_half_made(photo_folder, 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, refuse)
         with pytest.raises(SRGANError, match=os.strerror(number)):
-            data.prepare(prepared_settings(photo_folder), paths)
+            preparation.prepare(prepared_settings(photo_folder), paths)
     assert list(paths.data.iterdir()) == []
 
 
 def test_a_file_where_the_data_should_be_is_told_and_kept(photo_folder, paths):
     paths.data.write_text("mine")
     with pytest.raises(SRGANError, match="The prepared photos could not be written to"):
-        data.prepare(prepared_settings(photo_folder), paths)
+        preparation.prepare(prepared_settings(photo_folder), paths)
     assert paths.data.read_text() == "mine"
 
 
@@ -522,19 +523,19 @@ def test_stopping_in_the_middle_leaves_nothing_half_made(photo_folder, paths, mo
         return images.degrade(hr)
 
     with monkeypatch.context() as patch:
-        patch.setattr(data, "degrade", stop_at_the_third)
+        patch.setattr(preparation, "degrade", stop_at_the_third)
         with pytest.raises(KeyboardInterrupt):
-            data.prepare(prepared_settings(photo_folder), paths)
+            preparation.prepare(prepared_settings(photo_folder), paths)
     assert list(paths.data.iterdir()) == []
-    assert len(by_name(data.prepare(prepared_settings(photo_folder), paths))) == 6
+    assert len(by_name(preparation.prepare(prepared_settings(photo_folder), paths))) == 6
 
 
-@pytest.mark.parametrize("split", data.SPLITS)
+@pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("damage", ["empty", "half", "a byte short", "a byte long", "missing"])
 def test_a_damaged_pack_is_prepared_anew_where_the_photos_are_and_refused_where_they_are_not(
     photo_folder, paths, split, damage, capsys
 ):
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     pack = dataset.folder / f"{split}.u8"
     whole = pack.read_bytes()
 
@@ -547,39 +548,39 @@ def test_a_damaged_pack_is_prepared_anew_where_the_photos_are_and_refused_where_
             )
 
     harm()
-    assert len(by_name(data.prepare(prepared_settings(photo_folder), paths))) == 6
+    assert len(by_name(preparation.prepare(prepared_settings(photo_folder), paths))) == 6
     assert f"{pack} is damaged or missing" in capsys.readouterr().out and pack.read_bytes() == whole
     harm()
     photo_folder.rename(photo_folder.with_name("gone"))
     with pytest.raises(SRGANError, match=rf"{pack} is damaged or missing\."):
-        data.prepare(prepared_settings(photo_folder), paths)
+        preparation.prepare(prepared_settings(photo_folder), paths)
     photo_folder.with_name("gone").rename(photo_folder)
 
 
 def test_a_flipped_bit_in_a_pack_is_noticed(photo_folder, paths, capsys):
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     pack = dataset.folder / "train.u8"
     whole = pack.read_bytes()
     pack.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
-    data.prepare(prepared_settings(photo_folder), paths)
+    preparation.prepare(prepared_settings(photo_folder), paths)
     assert "is damaged" in capsys.readouterr().out and pack.read_bytes() == whole
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"train": 3, "test": []}', "\0" * 50])
 def test_a_damaged_manifest_is_made_anew(photo_folder, paths, text, capsys):
-    dataset = data.prepare(prepared_settings(photo_folder), paths)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     (dataset.folder / "manifest.json").write_text(text)
-    assert data.prepare(prepared_settings(photo_folder), paths).manifest == dataset.manifest
+    assert preparation.prepare(prepared_settings(photo_folder), paths).manifest == dataset.manifest
     assert "manifest.json is damaged or missing" in capsys.readouterr().out
 
 
 def test_the_manifest_tells_source_settings_and_places(photo_folder, paths):
     config = prepared_settings(photo_folder)
-    dataset = data.prepare(config, paths)
+    dataset = preparation.prepare(config, paths)
     manifest = json.loads((dataset.folder / "manifest.json").read_text())
     assert manifest["source"] == config.data.dataset
     assert manifest["settings"] == {"format": 2, "scale": 4, "sampling": "patches", "hr_size": 24, "test_fraction": 0.1, "seed": 1}
-    for split in data.SPLITS:
+    for split in SPLITS:
         pixels = (dataset.folder / f"{split}.u8").read_bytes()
         for entry in manifest[split]:
             photo = skimage.io.imread(photo_folder / entry["name"])[: entry["height"], : entry["width"]]
@@ -594,64 +595,64 @@ def chosen(**changes) -> Config:
 
 
 def test_a_public_set_is_fetched_chosen_from_and_prepared_with_the_list_kept(public_set, paths):
-    dataset = data.prepare(chosen(), paths)
+    dataset = preparation.prepare(chosen(), paths)
     assert dataset.key.startswith("coco-") and (len(dataset.train), len(dataset.test)) == (8, 2)
     assert dataset.manifest["chosen"] == sorted(dataset.train.names() + dataset.test.names())
     assert (dataset.manifest["settings"]["photos"], dataset.manifest["source"]) == (10, "coco")
     for name, (_, hr) in by_name(dataset).items():
         assert (hr == np.array([1, 2, 3]) * int(name.removesuffix(".png"))).all()
-    again = data.prepare(chosen(gan_steps=7), paths)
+    again = preparation.prepare(chosen(gan_steps=7), paths)
     assert again.key == dataset.key and len(public_set.asked) == 2  # a mirror that failed and one that did not
 
 
 def test_another_choice_is_prepared_beside_the_first(public_set, paths):
     changes = [{}, {"seed": 2}, {"photos": 9}, {"photos": 0}, {"smallest_side": 30}, {"test_fraction": 0.3}]
-    assert len({data.prepare(chosen(**change), paths).key for change in changes}) == len(changes)
+    assert len({preparation.prepare(chosen(**change), paths).key for change in changes}) == len(changes)
 
 
 def test_photos_with_a_short_side_are_left_out_and_said(public_set, paths):
-    dataset = data.prepare(chosen(photos=0, smallest_side=32), paths)
+    dataset = preparation.prepare(chosen(photos=0, smallest_side=32), paths)
     assert len(by_name(dataset)) == 12 and "chosen" not in dataset.manifest
     with pytest.raises(SRGANError, match="51x32 pixels, smaller than the smallest side of 33"):
-        data.prepare(chosen(photos=0, smallest_side=33), paths)
+        preparation.prepare(chosen(photos=0, smallest_side=33), paths)
 
 
 def test_on_a_fresh_machine_what_was_prepared_is_used_and_nothing_fetched(public_set, paths):
-    before = data.prepare(chosen(), paths)
+    before = preparation.prepare(chosen(), paths)
     shutil.rmtree(paths.downloads)
     public_set.asked.clear()
-    after = data.prepare(chosen(), paths)
+    after = preparation.prepare(chosen(), paths)
     assert after.key == before.key and public_set.asked == [] and not paths.downloads.exists()
-    data.prepare(chosen(seed=5), paths)
+    preparation.prepare(chosen(seed=5), paths)
     assert len(public_set.asked) == 2
 
 
 def test_on_a_fresh_machine_what_was_prepared_and_damaged_is_fetched_and_made_anew(public_set, paths, capsys):
-    before = data.prepare(chosen(), paths)
+    before = preparation.prepare(chosen(), paths)
     whole = contents(before.folder)
     shutil.rmtree(paths.downloads)
     (before.folder / "train.u8").write_bytes(b"damaged")
-    assert contents(data.prepare(chosen(), paths).folder) == whole
+    assert contents(preparation.prepare(chosen(), paths).folder) == whole
     assert "is damaged or missing" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("other", ["coco-train", "a folder coco", "a folder coco-train"])
 def test_a_set_of_a_similar_name_is_not_taken_for_it(public_set, paths, tmp_path, other, monkeypatch):
     if other == "coco-train":
-        monkeypatch.setitem(data.PHOTOS, other, data.PHOTOS["coco"])
+        monkeypatch.setitem(preparation.PHOTOS, other, preparation.PHOTOS["coco"])
         config = chosen(dataset=other)
     else:
         folder = plain(tmp_path / other.removeprefix("a folder "), 12)
         config = chosen(dataset=f"folder:{folder}")
-    data.prepare(config, paths)
+    preparation.prepare(config, paths)
     shutil.rmtree(paths.downloads, ignore_errors=True)
     public_set.asked.clear()
-    dataset = data.prepare(chosen(), paths)
+    dataset = preparation.prepare(chosen(), paths)
     assert dataset.manifest["source"] == "coco" and len(public_set.asked) == 2
 
 
 def test_a_failed_download_is_told_and_leaves_nothing_prepared(public_set, paths):
     public_set.files["val2017.zip"] = b"another file"
     with pytest.raises(SRGANError, match=r"val2017\.zip could not be fetched\. What was tried:"):
-        data.prepare(chosen(), paths)
+        preparation.prepare(chosen(), paths)
     assert [path.name for path in paths.data.iterdir()] == ["downloads"]

@@ -1,0 +1,153 @@
+"""The prepared photos: LR/HR pairs packed on disk -> the batch of step s.
+
+A prepared data set is one folder under data/, written by preparation.py: `train.u8` and `test.u8` hold raw uint8 RGB pixels,
+for each photo HR and behind it LR; `manifest.json` says where each begins and which files were skipped, and why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from srgan.config import SCALE, Config
+from srgan.errors import SRGANError
+
+SPLITS = ("train", "test")
+IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
+DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
+
+
+class Pack:
+    """The LR/HR pairs of one split, in memory or mapped from disk."""
+
+    def __init__(self, path: Path, index: list[dict], sha256: str):
+        """Open the pack at `path`. Raises SRGANError if it is not what the manifest says.
+
+        The checksum is taken of packs that fit in memory; of larger ones only the size, as it would take minutes.
+        """
+        size = sum(pair_bytes(entry["height"], entry["width"]) for entry in index)
+        if not path.is_file() or path.stat().st_size != size:
+            raise SRGANError(DAMAGED.format(path, path.parent))
+        self.index = index
+        if size > IN_MEMORY:
+            self._pixels = np.memmap(path, np.uint8, "r")
+            return
+        self._pixels = np.fromfile(path, np.uint8)
+        if hashlib.sha256(self._pixels).hexdigest() != sha256:
+            raise SRGANError(DAMAGED.format(path, path.parent))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def names(self) -> list[str]:
+        return [entry["name"] for entry in self.index]
+
+    def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR (height / 4, width / 4, 3) and HR (height, width, 3) of photo `i`, uint8, without a copy."""
+        height, width, start = self.index[i]["height"], self.index[i]["width"], self.index[i]["offset"]
+        middle, end = start + height * width * 3, start + pair_bytes(height, width)
+        hr = self._pixels[start:middle].reshape(height, width, 3)
+        lr = self._pixels[middle:end].reshape(height // SCALE, width // SCALE, 3)
+        return lr, hr
+
+
+class Dataset:
+    """A prepared data set: `train` and `test` packs, and the batch of any step."""
+
+    def __init__(self, folder: Path, config: Config):
+        """Open what was prepared in `folder`. Raises SRGANError if it is damaged."""
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        self.train, self.test = (
+            Pack(folder / f"{split}.u8", self.manifest[split], self.manifest["sha256"][split]) for split in SPLITS
+        )
+        self._config = config
+        self._orders: dict[int, np.ndarray] = {}
+
+    @property
+    def key(self) -> str:
+        """The folder's name: it identifies settings and photos."""
+        return self.folder.name
+
+    def skipped(self) -> Iterator[str]:
+        """One sentence for each file that the preparation left out."""
+        return (f"{entry['name']}: {entry['reason']}" for entry in self.manifest["skipped"])
+
+    def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR (batch, hr_size / 4, hr_size / 4, 3) and HR (batch, hr_size, hr_size, 3), uint8.
+
+        A pure function of (seed, step). Each epoch goes through all photos in an order of its own.
+        """
+        size, count = self._config.data.hr_size, self._config.data.batch_size
+        lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
+        hr_batch = np.empty((count, size, size, 3), np.uint8)
+        rng = np.random.default_rng((self._config.run.seed, step))
+        for slot in range(count):
+            lr, hr = self.train.pair(self._photo(step * count + slot))
+            if self._config.data.sampling == "patches":
+                lr, hr = random_patch(lr, hr, size, rng, self._config.data.patch_tries)
+            lr_batch[slot], hr_batch[slot] = lr, hr
+        return lr_batch, hr_batch
+
+    def batches(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """The batches of `count` steps from `step` on, stacked: LR (count, batch, ...) and HR (count, batch, ...)."""
+        size, batch = self._config.data.hr_size, self._config.data.batch_size
+        lr = np.empty((count, batch, size // SCALE, size // SCALE, 3), np.uint8)
+        hr = np.empty((count, batch, size, size, 3), np.uint8)
+        for i in range(count):
+            lr[i], hr[i] = self.batch(step + i)
+        return lr, hr
+
+    def _photo(self, position: int) -> int:
+        """The photo at `position` in the endless sequence of epochs, shuffled or not."""
+        epoch, place = divmod(position, len(self.train))
+        if not self._config.data.shuffle:
+            return place
+        if epoch not in self._orders:
+            order = np.random.default_rng((self._config.run.seed, epoch, 1)).permutation(len(self.train))
+            self._orders = {kept: value for kept, value in self._orders.items() if kept == epoch - 1} | {epoch: order}
+        return int(self._orders[epoch][place])
+
+
+def random_patch(
+    lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator, tries: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """An aligned pair of patches, HR of side `hr_size`: of `tries` random ones the most detailed, flipped and turned by chance."""
+    lr_size = hr_size // SCALE
+    last_top, last_left = lr.shape[0] - lr_size, lr.shape[1] - lr_size
+    places = [(int(rng.integers(last_top + 1)), int(rng.integers(last_left + 1))) for _ in range(tries)]
+    if tries > 1:
+        places.sort(key=lambda place: _variation(lr[place[0] : place[0] + lr_size, place[1] : place[1] + lr_size]))
+    top, left = places[-1]
+    flip, turns = int(rng.integers(2)), int(rng.integers(4))
+    lr = lr[top : top + lr_size, left : left + lr_size]
+    hr = hr[top * SCALE : top * SCALE + hr_size, left * SCALE : left * SCALE + hr_size]
+    if flip:
+        lr, hr = lr[:, ::-1], hr[:, ::-1]
+    return np.rot90(lr, turns), np.rot90(hr, turns)
+
+
+def _variation(image: np.ndarray) -> float:
+    """Mean absolute difference of neighbouring pixels of (H, W, 3), down plus across."""
+    image = image.astype(np.int16)
+    return float(np.abs(np.diff(image, axis=0)).mean() + np.abs(np.diff(image, axis=1)).mean())
+
+
+def read_manifest(folder: Path) -> dict:
+    """What `folder` holds. Raises SRGANError if its manifest is not whole."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if {"settings", "skipped", "sha256", *SPLITS} <= manifest.keys():
+            return manifest
+    except (OSError, ValueError, AttributeError):
+        pass  # told below
+    raise SRGANError(DAMAGED.format(folder / "manifest.json", folder))
+
+
+def pair_bytes(height: int, width: int) -> int:
+    """Of HR with these sides and its LR, in the file of a pack."""
+    return height * width * 3 + height // SCALE * (width // SCALE) * 3
