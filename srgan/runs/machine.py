@@ -11,12 +11,15 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from srgan.runs.paths import PROJECT
+from srgan import __version__
+from srgan.runs.paths import IS_CHECKOUT, PROJECT
 
 
 @functools.cache
 def commit() -> str:
-    """The project's git commit, "+" behind it if files were changed since; "unknown" outside a repository."""
+    """The project's git commit, "+" behind it if files were changed since; its version where it was installed; else "unknown"."""
+    if not IS_CHECKOUT:
+        return f"version {__version__}"
     try:
         done = subprocess.run(
             ["git", "-C", str(PROJECT), "describe", "--always", "--abbrev=12", "--dirty=+"],

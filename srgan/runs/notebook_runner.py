@@ -25,9 +25,12 @@ ALL = (*SERIES, UPSCALE, STUDY)
 def execute(name: str, parameters: dict, executed: Path) -> None:
     """Run the notebook `name` with `parameters` set, its printed output on this terminal; keep the executed copy.
 
-    The copy is written even if a cell fails. Raises SRGANError with the failing cell's last line.
+    The copy is written even if a cell fails. Raises SRGANError with the failing cell's last line, or if there is no such notebook.
     """
-    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    path = FOLDER / f"{name}.ipynb"
+    if not path.is_file():
+        raise SRGANError(f"There is no {path}: the notebooks come with a checkout of the project, so give the command there.")
+    notebook = nbformat.read(path, as_version=4)
     inject(notebook, parameters)
     client = _EchoingClient(
         notebook,

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from srgan.errors import SRGANError
 
-PROJECT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
+IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()  # else the package was installed
+PROJECT = _ROOT if IS_CHECKOUT else Path.cwd()  # where a run reads and writes unless it is told another place
 PARTIAL = ".partial-"  # how the names of unfinished files begin
 
 

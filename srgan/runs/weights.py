@@ -55,7 +55,7 @@ def find(name: str) -> Path:
     Raises SRGANError for what is neither by its name.
     """
     if name in SHIPPED:
-        return PROJECT / "model" / f"{name}.weights.h5"
+        return shipped_folder() / f"{name}.weights.h5"
     if not name.endswith(".weights.h5"):
         raise SRGANError(
             f"There are no weights named {name}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}."
@@ -63,12 +63,18 @@ def find(name: str) -> Path:
     return Path(name).expanduser()
 
 
+def shipped_folder() -> Path:
+    """Where the weights that come with the project lie: model/ of a checkout; an installed package holds its own copy."""
+    inside = Path(__file__).resolve().parents[1] / "shipped"
+    return inside if inside.is_dir() else PROJECT / "model"
+
+
 def shipped() -> dict[str, Path]:
     """Those of SHIPPED that are there, best first: name -> file. Raises SRGANError if there is none."""
     there = {name: find(name) for name in SHIPPED if find(name).is_file()}
     if not there:
         raise SRGANError(
-            f"{find(SHIPPED[0]).parent} holds no weights: bring those of the project back (git checkout model), or train some "
+            f"{shipped_folder()} holds no weights: bring those of the project back (git checkout model), or train some "
             "and name them (--model FILE)."
         )
     return there

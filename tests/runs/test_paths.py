@@ -178,4 +178,4 @@ def test_json_reads_back_equal_and_is_readable(tmp_path):
 
 
 def test_the_project_is_the_folder_of_the_library():
-    assert (paths.PROJECT / "srgan" / "paths.py").samefile(paths.__file__)
+    assert (paths.PROJECT / "srgan" / "runs" / "paths.py").samefile(paths.__file__)
