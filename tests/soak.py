@@ -36,9 +36,9 @@ def tiny(steps: int, save_minutes: float) -> Config:
 
 def live(workdir: Path, drive: Path, steps: int, save_minutes: float) -> None:
     """The child: both stages, from whatever is there to the end."""
-    from srgan.runs import load_tensorflow as quiet
+    from srgan.runs.load_tensorflow import load_tensorflow
 
-    quiet.load_tensorflow()
+    load_tensorflow()
     from srgan.runs.progress import Progress
     from srgan.train import training
 

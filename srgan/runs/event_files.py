@@ -1,6 +1,7 @@
 """The loss history and the sample strips once more, as event files for TensorBoard: `tensorboard --logdir loss/<run>`.
 
 Like the CSV they begin again from what the checkpoint kept, in a new file that replaces the old: no gaps, nothing double.
+The records are made here, because tf.summary works only where the package tensorboard is installed: training does without it.
 """
 
 from __future__ import annotations

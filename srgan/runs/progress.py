@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from srgan.runs import hosting as places
+from srgan.runs import hosting
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_TO_MEASURE = 10.0  # of training before its length is foretold
@@ -57,7 +57,7 @@ class Progress:
 
     def forecast(self) -> str:
         """How long the stage will take, as its first steps went; a warning where the place lends its machine for less."""
-        left, session = self.seconds_left(), places.free_session()
+        left, session = self.seconds_left(), hosting.free_session()
         speed = left / (self.horizon - self.step)
         told = f"As the first steps go ({speed:.2g} s each), stage {self.stage} has {lasting(left)} to go."
         return f"{told} {session.warning(left)}".rstrip() if session else told

@@ -10,8 +10,7 @@ import keras
 
 from srgan.config import Config, flat_group, settings
 from srgan.errors import SRGANError
-from srgan.models import networks as models
-from srgan.models import precision
+from srgan.models import networks, precision
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
 SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the project, best first
@@ -80,8 +79,8 @@ def shipped() -> dict[str, Path]:
     return there
 
 
-def give(path: Path, generator: keras.Model, config: Config) -> dict:
-    """Give `generator`, of the settings `config`, the weights at `path`; returns their card.
+def load_into(generator: keras.Model, path: Path, config: Config) -> dict:
+    """Load the weights at `path` into `generator`, which is of the settings `config`; returns their card.
 
     Raises SRGANError if they are missing, damaged or of another network.
     """
@@ -102,7 +101,7 @@ def load(path: Path) -> keras.Model:
     content = card(path)
     try:
         with precision.policy("float32"):
-            generator = models.generator(settings(**content["network"]))
+            generator = networks.generator(settings(**content["network"]))
         generator.load_weights(path)
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise SRGANError(f"{card_path(path)} does not describe the network of {path.name} ({error}).") from error

@@ -269,7 +269,7 @@ def _srresnet_weights(paths: Paths) -> Path:
 
 
 def _begin_from_weights(config: Config, path: Path, state: State) -> None:
-    card = weights.give(path, state.generator, config)
+    card = weights.load_into(state.generator, path, config)
     state.before = [*card["before"], {key: card[key] for key in ("stage", "step", "seconds", "settings", "commit", "machine")}]
 
 

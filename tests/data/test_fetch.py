@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from srgan.data import download as module
+from srgan.data import download
 from srgan.data.fetch import RemoteFile, fetch
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT
@@ -250,7 +250,7 @@ def test_a_server_that_is_not_there_is_told_in_words(tmp_path):
 def test_a_mirror_that_breaks_off_for_ever_is_given_up(server, tmp_path):
     server.cut = 2**18
     assert "IncompleteRead" in complaint(remote(server, "breaks"), tmp_path)
-    assert len(server.asked) == module.ATTEMPTS
+    assert len(server.asked) == download.ATTEMPTS
 
 
 def test_a_mirror_that_brings_nothing_more_is_not_asked_a_third_time(server, tmp_path):
@@ -263,7 +263,7 @@ def test_a_mirror_that_brings_nothing_more_is_not_asked_a_third_time(server, tmp
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_asked_for(server, tmp_path, monkeypatch):
     usage = lambda folder: type("Usage", (), {"free": SIZE + 99})  # noqa: E731
-    monkeypatch.setattr(module.shutil, "disk_usage", usage)
+    monkeypatch.setattr(download.shutil, "disk_usage", usage)
     told = complaint(remote(server, "good"), tmp_path, room=100)
     assert "photos.zip, fetched and unpacked, takes 3.1 MB" in told and f"the disk of {tmp_path} has 3.1 MB free" in told
     assert server.asked == []
@@ -272,7 +272,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_is_asked_for(server, t
 
 def test_where_no_size_is_published_the_servers_word_is_held_against_the_disk(server, tmp_path, monkeypatch):
     usage = lambda folder: type("Usage", (), {"free": SIZE - 1})  # noqa: E731
-    monkeypatch.setattr(module.shutil, "disk_usage", usage)
+    monkeypatch.setattr(download.shutil, "disk_usage", usage)
     assert "takes 3.1 MB" in complaint(remote(server, "good", bytes=0), tmp_path)
     assert listing(tmp_path) == []
 

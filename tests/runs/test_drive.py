@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from srgan.errors import SRGANError
-from srgan.runs import drive as mirror
+from srgan.runs import drive
 from srgan.runs.drive import Mirror, open_mirror
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
@@ -36,8 +36,8 @@ def paths(tmp_path):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(mirror, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(mirror, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(drive, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(drive, "LONGEST_WAIT", 0.05)
 
 
 def contents(root: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def test_everything_is_copied_and_listed_with_its_checksum(paths):
     status = copied(paths).status()
     assert contents(paths.drive) == contents(paths.workdir)
     listed = json.loads((paths.drive / "model/quick/proven.json").read_text())["files"]
-    assert listed["loss/quick/srgan.csv"]["sha256"] == mirror._sha256(paths.workdir / "loss/quick/srgan.csv")
+    assert listed["loss/quick/srgan.csv"]["sha256"] == drive._sha256(paths.workdir / "loss/quick/srgan.csv")
     assert set(listed) == set(contents(paths.workdir))
     assert status == "on Drive: just now"
 
@@ -177,7 +177,7 @@ class FailingDrive:
 
             return call
 
-        target = {"open": (mirror, "open"), "replace": (os, "replace"), "fsync": (os, "fsync"), "mkdir": (Path, "mkdir")}[operation]
+        target = {"open": (drive, "open"), "replace": (os, "replace"), "fsync": (os, "fsync"), "mkdir": (Path, "mkdir")}[operation]
         original = open if operation == "open" else getattr(*target)
         monkeypatch.setattr(*target, wrap(original), raising=False)
 
@@ -189,10 +189,10 @@ def test_whichever_call_drive_fails_at_the_copy_is_whole_in_the_end(paths, monke
         shutil.rmtree(paths.drive, ignore_errors=True)
         paths.drive.mkdir()
         with monkeypatch.context() as patch:
-            drive = FailingDrive(paths.drive, operation, nth, number, patch)
+            failing = FailingDrive(paths.drive, operation, nth, number, patch)
             copied(paths)
         assert contents(paths.drive) == contents(paths.workdir), f"{operation} number {nth}"
-        if not drive.failed:
+        if not failing.failed:
             assert nth > 2, f"{operation} was never called"
             return
     raise AssertionError("a round takes more calls than this test tries")
@@ -225,7 +225,7 @@ def test_a_drive_that_was_unmounted_is_not_replaced_by_a_folder(paths):
 
 def test_a_drive_that_hangs_holds_nobody_up(paths, monkeypatch):
     paths.drive.mkdir()
-    monkeypatch.setattr(mirror, "_copy_bytes", lambda *_: time.sleep(30))
+    monkeypatch.setattr(drive, "_copy_bytes", lambda *_: time.sleep(30))
     copies = Mirror(paths, paths.drive)
     begun = time.monotonic()
     copies.start()

@@ -13,7 +13,7 @@ from srgan.runs import history
 from srgan.runs.event_files import Events
 from srgan.runs.paths import Paths
 from srgan.train import training
-from tests.test_training import silent
+from tests.train.test_training import silent
 
 HEADER = "step,loss,learning_rate,images_per_second\n"
 

@@ -16,7 +16,7 @@ import pytest
 from srgan.data.catalogue import PHOTOS
 from srgan.errors import SRGANError
 from srgan.presets import PRESETS
-from srgan.runs import notebook_runner as notebooks
+from srgan.runs import notebook_runner
 from srgan.runs.paths import PROJECT
 from tools import stamp
 
@@ -41,9 +41,9 @@ def pictures(cell):
     return [output for output in cell.outputs if "image/png" in output.get("data", {})]
 
 
-@pytest.fixture(scope="module", params=notebooks.SERIES)
+@pytest.fixture(scope="module", params=notebook_runner.SERIES)
 def committed(request):
-    return request.param, read(notebooks.FOLDER / f"{request.param}.ipynb")
+    return request.param, read(notebook_runner.FOLDER / f"{request.param}.ipynb")
 
 
 def test_a_notebook_has_the_common_skeleton(committed):
@@ -88,19 +88,19 @@ def test_links_between_notebooks_lead_somewhere(committed):
     _, notebook = committed
     for cell in notebook.cells:
         for target in re.findall(r"\]\((\w+\.ipynb)\)", cell.source):
-            assert (notebooks.FOLDER / target).is_file()
+            assert (notebook_runner.FOLDER / target).is_file()
 
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
     """The working directory after the whole series ran once."""
     workdir = tmp_path_factory.mktemp("series")
-    notebooks.run(TINY | {"workdir": str(workdir)}, workdir / "output" / "quick")
+    notebook_runner.run(TINY | {"workdir": str(workdir)}, workdir / "output" / "quick")
     return workdir
 
 
 def executed(series):
-    return {name: read(series / "output" / "quick" / "notebooks" / f"{name}.ipynb") for name in notebooks.SERIES}
+    return {name: read(series / "output" / "quick" / "notebooks" / f"{name}.ipynb") for name in notebook_runner.SERIES}
 
 
 def test_every_executed_notebook_has_its_figures_and_no_noise(series):
@@ -143,7 +143,7 @@ def test_a_second_run_redoes_and_deletes_nothing(series):
     output = set(contents(series / "output"))
     results = contents(series / "output")[series / "output" / "quick" / "results.json"]
 
-    notebooks.run(TINY | {"workdir": str(series)}, series / "output" / "quick")
+    notebook_runner.run(TINY | {"workdir": str(series)}, series / "output" / "quick")
 
     assert {folder: contents(series / folder) for folder in ("data", "model")} == kept
     assert {path: path.read_bytes() for path in (series / "loss").rglob("*.csv")} == rows
@@ -153,7 +153,7 @@ def test_a_second_run_redoes_and_deletes_nothing(series):
 
 def test_a_notebook_before_the_one_it_needs_says_which(tmp_path):
     with pytest.raises(SRGANError, match=r"run notebook 02 first"):
-        notebooks.execute("03_train_srgan", TINY | {"workdir": str(tmp_path)}, tmp_path / "03.ipynb")
+        notebook_runner.execute("03_train_srgan", TINY | {"workdir": str(tmp_path)}, tmp_path / "03.ipynb")
     assert (tmp_path / "03.ipynb").is_file()
 
 
@@ -167,7 +167,9 @@ def colab(tmp_path, monkeypatch):
 
 def test_in_colab_a_fresh_machine_goes_on_from_what_lies_on_drive(series, colab, tmp_path):
     shutil.copytree(series, colab)
-    notebooks.execute("04_continue_training", TINY | {"more_steps": 6, "workdir": str(tmp_path / "machine")}, tmp_path / "04.ipynb")
+    notebook_runner.execute(
+        "04_continue_training", TINY | {"more_steps": 6, "workdir": str(tmp_path / "machine")}, tmp_path / "04.ipynb"
+    )
     printed = "".join(output.get("text", "") for cell in code_cells(read(tmp_path / "04.ipynb")) for output in cell.outputs)
     assert f"in {tmp_path / 'machine'}, copied to {colab}" in printed
     assert "SRGAN done at step 10" in printed and "Going on from srgan-00000010.npz" in printed
@@ -178,7 +180,7 @@ def test_in_colab_a_fresh_machine_goes_on_from_what_lies_on_drive(series, colab,
 
 
 def test_in_colab_the_first_notebook_leaves_the_prepared_photos_on_an_empty_drive(colab, tmp_path):
-    notebooks.execute("01_preprocess", TINY | {"workdir": str(tmp_path / "machine")}, tmp_path / "01.ipynb")
+    notebook_runner.execute("01_preprocess", TINY | {"workdir": str(tmp_path / "machine")}, tmp_path / "01.ipynb")
     (manifest,) = (colab / "data").glob("samples-*/manifest.json")
     assert {path.name for path in manifest.parent.iterdir()} == {"manifest.json", "train.u8", "test.u8"}
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from srgan.runs import hosting as places
-from srgan.runs import progress
+from srgan.runs import hosting, progress
 from srgan.runs.progress import Budget, Progress, lasting
 
 
@@ -46,15 +45,15 @@ def test_a_short_training_is_not_foretold(now):
     ("session", "hours", "words"),
     [
         (None, 100, None),
-        (places.COLAB_SESSION, 3, None),
-        (places.COLAB_SESSION, 5, "12 hours at most, and often end after about 4: this training may need two of them"),
-        (places.COLAB_SESSION, 13, "needs several of them"),
-        (places.KAGGLE_SESSION, 11, None),
-        (places.KAGGLE_SESSION, 30, "Kaggle's sessions last 12 hours at most: this training needs several of them"),
+        (hosting.COLAB_SESSION, 3, None),
+        (hosting.COLAB_SESSION, 5, "12 hours at most, and often end after about 4: this training may need two of them"),
+        (hosting.COLAB_SESSION, 13, "needs several of them"),
+        (hosting.KAGGLE_SESSION, 11, None),
+        (hosting.KAGGLE_SESSION, 30, "Kaggle's sessions last 12 hours at most: this training needs several of them"),
     ],
 )
 def test_a_training_that_does_not_fit_a_free_session_is_warned_of(now, monkeypatch, session, hours, words):
-    monkeypatch.setattr(places, "free_session", lambda: session)
+    monkeypatch.setattr(hosting, "free_session", lambda: session)
     (said,) = train(now, seconds_a_step=1.0, steps=30, horizon=100 + hours * 3600).said
     assert f"{hours}.0 hours" in said or f"{hours} hours" in said or "days" in said
     assert ("goes on from its last checkpoint" in said) == (words is not None) and (words or "") in said

@@ -12,8 +12,7 @@ import pytest
 
 from srgan.config import Config, settings
 from srgan.errors import SRGANError
-from srgan.models import networks as models
-from srgan.models import precision
+from srgan.models import networks, precision
 from srgan.runs import weights
 
 SMALL = dict(blocks=1, filters=8, head_kernel=3, output_kernel=3)
@@ -30,7 +29,7 @@ LR = np.random.default_rng(0).random((1, 6, 5, 3)).astype(np.float32)
 def generator_of(config: Config, seed: int = 0) -> keras.Model:
     """A generator with all its variables, statistics too, away from where they begin."""
     rng = np.random.default_rng(seed)
-    generator = models.generator(config)
+    generator = networks.generator(config)
     for variable in generator.weights:
         variable.assign(variable + rng.uniform(-0.05, 0.05, variable.shape))
     return generator
@@ -183,7 +182,7 @@ def test_a_full_disk_is_told_before_hdf5_meets_it_and_the_old_weights_stay(path,
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_room_that_is_tried_is_enough(tmp_path, monkeypatch, name):
-    generator, sizes = models.generator(NETWORKS[name]), []
+    generator, sizes = networks.generator(NETWORKS[name]), []
     save_weights = type(generator).save_weights
 
     def measured(model, temporary: Path) -> None:
