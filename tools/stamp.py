@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,8 @@ def stamp() -> list[Path]:
     """Renew the set-up cells and the Colab badges, and strip the notebooks' outputs. Returns the changed files."""
     changed = [path for name in ALL if _replace(path := FOLDER / f"{name}.ipynb", stamped(name, _read(path)))]
     readme = PROJECT / "README.md"
-    return changed + [readme] * _replace(readme, _with_badges(_read(readme)))
+    text = re.sub(r"git\+https://[^\s`]+", f"git+{repository()}", _with_badges(_read(readme)))  # how to install it
+    return changed + [readme] * _replace(readme, text)
 
 
 def stamped(name: str, text: str) -> str:

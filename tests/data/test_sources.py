@@ -177,10 +177,10 @@ def test_the_table_has_checksums_sizes_and_plain_addresses_before_drive(file):
     assert ranks == sorted(ranks) and ranks[0] == 0 and len(set(file.mirrors)) == len(file.mirrors)
 
 
-def test_readme_names_every_set_with_its_licence():
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+def test_the_manual_names_every_set_with_its_licence():
+    page = (PROJECT / "docs" / "data.md").read_text(encoding="utf-8")
     for name, item in (PHOTOS | BENCHMARKS).items():
-        row = next(line for line in readme.splitlines() if line.startswith("|") and f"`{name}`" in line)
+        row = next(line for line in page.splitlines() if line.startswith("|") and f"`{name}`" in line)
         size = item.bytes if name in BENCHMARKS else item.file.bytes
         assert [cell.strip() for cell in row.split("|")[2:5]] == [item.about, human(size), item.licence]
 
