@@ -1,4 +1,4 @@
-"""What every notebook leans on: session set-up, pictures in the output cell, and the training dashboard.
+"""What every notebook needs: setting up the session, showing things, and the dashboard of a training.
 
 First call in each notebook: `config, paths = utils.start(...)`. Everything that trains or measures is in `srgan/`.
 """
@@ -13,44 +13,37 @@ import sys
 import time
 from pathlib import Path
 
-from srgan.runs import load_tensorflow as quiet
+from srgan.runs import load_tensorflow
 
-quiet.load_tensorflow()
+load_tensorflow.load_tensorflow()
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its notices on fonts and their cache help nobody
 
 import keras
-import numpy as np
 import tensorflow as tf
 from IPython import get_ipython
-from IPython.display import HTML, Code, Image, Markdown, display
+from IPython.display import HTML, Code, Image, display
 from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
 import srgan
 from srgan import presets
 from srgan.config import Config
-from srgan.data import sources
-from srgan.data.dataset import Pack
+from srgan.data import preparation, sources
+from srgan.data.dataset import Dataset, Pack
 from srgan.errors import SRGANError
 from srgan.models import precision
-from srgan.results import live_curves as curves
-from srgan.results import widgets as viewing
-from srgan.results.panel import Panel
-from srgan.runs import drive as mirror
-from srgan.runs import history, machine, status, weights
-from srgan.runs import hosting as places
+from srgan.results import comparisons, live_curves, plots
+from srgan.results.tables import Table
+from srgan.results.training_panel import TrainingPanel
+from srgan.runs import drive, history, hosting, machine, status, weights
 from srgan.runs.hosting import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
-from srgan.runs.paths import PROJECT, Paths, open_workdir, write_atomically
+from srgan.runs.paths import PROJECT, Paths, open_workdir
 from srgan.runs.progress import Budget, Progress
-from srgan.upscale import files as upscaling
-from srgan.upscale import image_files as pictures
-from srgan.upscale import network as upscale
+from srgan.upscale import ensemble, network
 
 DRIVE = Path(os.environ.get("SRGAN_DRIVE", "/content/drive"))  # where Colab mounts Google Drive
 SECONDS_BETWEEN_DRAWINGS, SECONDS_BETWEEN_PANELS = 5.0, 1.0
 DRAWING, PANEL = 0.015, 0.003  # the most of the training's time that they may take
-
-INK, BLUE, ORANGE, GREEN, RED = "#333333", "#1f77b4", "#ff7f0e", "#2ca02c", "#d62728"
 
 
 # Session ------------------------------------------------------------------------------------------------------------
@@ -69,9 +62,9 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     config = presets.preset(preset, **changes)
     config = config.replace(dataset=sources.absolute(config.data.dataset, PROJECT))
     colab = in_colab() and not on_kaggle()
-    drive = _mount_drive() if colab and use_drive else None
-    paths = open_workdir(workdir or _local_folder(), config.name, drive)
-    mirror.fetch(paths, Progress())
+    copies = _mount_drive() if colab and use_drive else None
+    paths = open_workdir(workdir or _local_folder(), config.name, copies)
+    drive.fetch(paths, Progress())
     _bring_earlier_version(paths)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, Keras {keras.__version__}, Python {sys.version.split()[0]}")
     print(f"Computing on {machine.describe()}, in {precision.resolve(config.optimization.precision)}")
@@ -79,39 +72,44 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
         print(f'No GPU is attached, and the preset "{preset}" would take weeks without one. {how_to_attach_a_gpu()}')
     if colab and not use_drive:
         print("Drive is off: everything made here vanishes with this machine.")
-    print(f"Run {config.name} on {config.data.dataset}, in {paths.workdir}" + (f", copied to {drive}" if drive else ""))
+    print(f"Run {config.name} on {config.data.dataset}, in {paths.workdir}" + (f", copied to {copies}" if copies else ""))
     print(status.sentence(config, paths))
     return config, paths
 
 
-def start_upscaling(model: str, workdir: str = "", use_drive: bool = False) -> tuple[upscale.Network, Path]:
+def start_upscaling(model: str, workdir: str = "", use_drive: bool = False) -> tuple[network.Network, Path]:
     """An upscaler by the weights that `model` names, and the folder for results; prints what was found.
 
     `model`: "srgan", "srresnet" or "fast", which come with the project, or a path, a relative one counted from the
     working directory. Raises SRGANError if there are no such weights, they are damaged, or nothing can be written.
     """
-    drive = _mount_drive() if in_colab() and use_drive else None
-    paths = open_workdir(drive or workdir or _local_folder(), "upscaled")
+    copies = _mount_drive() if in_colab() and use_drive else None
+    paths = open_workdir(copies or workdir or _local_folder(), "upscaled")
     file = paths.workdir / weights.find(model)
     card = weights.card(file)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, computing on {machine.describe()}")
     scores = ", ".join(f"{name} {score['psnr_y']:.2f} dB" for name, score in card.get("scores", {}).items())
     print(f"{file.name}: {card['step']:,} steps of training" + (f"; PSNR-Y on {scores}" if scores else ""))
     print(f"Results go to {paths.output}")
-    return upscale.load(file), paths.output
+    return network.load(file), paths.output
+
+
+def prepare(config: Config, paths: Paths) -> Dataset:
+    """The run's photos as pairs of LR and HR: prepared now, or found where this was done before."""
+    return preparation.prepare(config, paths, ensemble.teacher(config))
 
 
 def keep(paths: Paths) -> None:
     """Copy what is new to Drive now; without Drive there is nothing to do. (Training does so by itself.)"""
-    with mirror.open_mirror(paths, Progress()):
+    with drive.open_mirror(paths, Progress()):
         pass
 
 
 def _mount_drive() -> Path:
     """Mount Google Drive; the folder on it that keeps the copies."""
-    from google.colab import drive
+    from google.colab import drive as google_drive
 
-    drive.mount(str(DRIVE))
+    google_drive.mount(str(DRIVE))
     if not (DRIVE / "MyDrive").is_dir():
         raise SRGANError("Google Drive was not mounted. Run the cell again and allow access, or set use_drive = False.")
     return DRIVE / "MyDrive" / "srgan"
@@ -120,14 +118,14 @@ def _mount_drive() -> Path:
 def _local_folder() -> Path:
     """The project; or a folder on the local disk where the project lies on Drive; or what Kaggle keeps."""
     if on_kaggle():
-        return places.KAGGLE / "working"
+        return hosting.KAGGLE / "working"
     return Path.home() / "srgan" if PROJECT.is_relative_to(DRIVE) else PROJECT
 
 
 def _bring_earlier_version(paths: Paths) -> None:
     """On Kaggle: what an earlier version of the notebook left, if its output is attached as input."""
     for folder in earlier_versions(paths.run) if on_kaggle() else []:
-        for sentence in mirror.Mirror(paths, folder).pull():
+        for sentence in drive.Mirror(paths, folder).pull():
             print(sentence)
 
 
@@ -150,47 +148,13 @@ def show_source(*definitions) -> None:
         display(Code(inspect.getsource(definition), language="python"))
 
 
-def show(picture) -> None:
-    """A PIL image, a matplotlib figure, or the PNG at a path, inline."""
-    display(_inline(picture))
+def show(thing) -> None:
+    """A PIL image, a matplotlib figure, the PNG at a path, or anything that a notebook can show, such as a table."""
+    display(_as_image(thing) if isinstance(thing, (str, Path, Figure, PillowImage.Image)) else thing)
 
 
-def show_table(rows: list[dict]) -> None:
-    """Rows with the same keys, as a table."""
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
-    display(Markdown("\n".join(lines)))
-
-
-def show_markdown(text: str) -> None:
-    display(Markdown(text))
-
-
-def show_html(page: str) -> None:
-    display(HTML(page))
-
-
-def upload_photos(upscaler: upscale.Network, folder: Path) -> None:
-    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded."""
-
-    def use(name: str, content: bytes) -> None:
-        source = folder / "uploaded" / Path(name).name
-        try:
-            source.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(source, lambda temporary: temporary.write_bytes(content))
-            target = folder / f"{source.stem}{upscaling.ending(source)}"
-            before = upscaling.upscale_file(source, target, upscaler, force=True)
-            after = pictures.read(target)
-        except SRGANError as error:
-            print(error)
-            return
-        show_html(viewing.slider(upscale.bicubic(before.shown()), after.shown(), ("bicubic", "upscaled")))
-        show_html(viewing.download_link(target))
-
-    display(viewing.upload("image/*", use))
-
-
-def _inline(picture) -> Image:
+def _as_image(picture) -> Image:
+    """A PIL image, a matplotlib figure or the PNG at a path, as what stays in the notebook: a PNG."""
     if isinstance(picture, (str, Path)):
         return Image(filename=str(picture))
     buffer = io.BytesIO()
@@ -201,26 +165,20 @@ def _inline(picture) -> Image:
     return Image(data=buffer.getvalue())
 
 
+def show_table(rows: list[dict]) -> None:
+    """Rows with the same keys, as a table."""
+    display(Table.of(rows))
+
+
 def show_photos(pack: Pack, title: str, limit: int = 32) -> None:
     """The names and thumbnails of the photos in `pack`, the first `limit` of them."""
     names = pack.names()
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     print(f"{title}, {len(names)} photos: {', '.join(names[:limit])}{more}")
-    show(contact_sheet([pack.pair(i)[1] for i in range(min(limit, len(pack)))]))
+    show(comparisons.contact_sheet([pack.pair(i)[1] for i in range(min(limit, len(pack)))]))
 
 
-def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -> PillowImage.Image:
-    """Thumbnails of (height, width, 3) uint8 images, in rows."""
-    rows = -(-len(photos) // columns)
-    sheet = PillowImage.new("RGB", (min(columns, len(photos)) * (side + 4), rows * (side + 4)), "white")
-    for i, photo in enumerate(photos):
-        thumbnail = PillowImage.fromarray(photo)
-        thumbnail.thumbnail((side, side))
-        sheet.paste(thumbnail, (i % columns * (side + 4), i // columns * (side + 4)))
-    return sheet
-
-
-# Curves -------------------------------------------------------------------------------------------------------------
+# Training ------------------------------------------------------------------------------------------------------------
 
 
 def show_training(paths: Paths, stage: str) -> None:
@@ -229,107 +187,10 @@ def show_training(paths: Paths, stage: str) -> None:
     if not rows:
         print(f"Stage {stage} has no steps in this run.")
         return
-    show(plot_losses(rows))
+    show(plots.losses(rows))
     strips = sorted(paths.output.glob(f"samples/{stage}_step_*.png"))
     if strips:
         show(strips[-1])
-
-
-def plot_losses(
-    rows: list[dict], window: tuple[int, int] | None = None, adversarial_weight: float = 1e-3, unit: str = "step"
-) -> Figure:
-    """The losses of one stage over all steps and, zoomed, between the steps of `window` (default: the last half).
-
-    The content loss of the first steps hides all that comes after it; hence the second panel with its own scale. `unit`:
-    what a row's "step" counts, such as "epoch" in the files of older projects.
-    """
-    last = int(rows[-1]["step"])
-    first, end = window or (last // 2, last)
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    whole, detail = figure.subplots(1, 2)
-    _draw_losses(whole, rows, adversarial_weight)
-    _draw_losses(detail, [row for row in rows if first <= row["step"] <= end])
-    whole.set(title=f"all {unit}s", xlabel=unit, yscale="log")
-    detail.set(title=f"{unit}s {first:,} to {end:,}", xlabel=unit)
-    return figure
-
-
-def plot_against(rows: dict[str, list[dict]], column: str = "content", window: tuple[int, int] | None = None) -> Figure:
-    """One loss of several runs (by the name to show) in one picture: over all steps, and between those of `window`."""
-    last = int(max(each[-1]["step"] for each in rows.values()))
-    first, end = window or (last // 2, last)
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    whole, detail = figure.subplots(1, 2)
-    for (name, each), color in zip(rows.items(), (BLUE, ORANGE, GREEN, RED), strict=False):
-        for axes, shown in ((whole, each), (detail, [row for row in each if first <= row["step"] <= end])):
-            steps, values = ([row[key] for row in shown] for key in ("step", column))
-            axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-            axes.plot(steps, history.smooth(np.array(values)), color=color, label=name)
-    for axes in (whole, detail):
-        axes.set(xlabel="step", ylabel=f"{column} loss")
-        axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
-    whole.set(title="all steps", yscale="log")
-    detail.set(title=f"steps {first:,} to {end:,}")
-    return figure
-
-
-def plot_bars(values: dict[str, dict[str, float]], label: str) -> Figure:
-    """One panel a group, one bar a member: {group: {member: value}}, all on one scale."""
-    figure = Figure(figsize=(5.5 * len(values), 3), layout="constrained")
-    panels = figure.subplots(1, len(values), sharex=True, squeeze=False)[0]
-    for axes, (group, members) in zip(panels, values.items(), strict=True):
-        bars = axes.barh(list(members), list(members.values()), color=(INK, BLUE, ORANGE, GREEN)[: len(members)])
-        axes.bar_label(bars, fmt="%.2f", padding=3)
-        axes.invert_yaxis()
-        axes.set(title=group, xlabel=label)
-        axes.margins(x=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def plot_progress(rows: list[dict]) -> Figure:
-    """What the dashboard leaves in an executed copy: losses over all steps; beside them D's opinions or the learning rate."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    _draw_losses(left, rows)
-    left.set(yscale="log")
-    steps = [row["step"] for row in rows]
-    if "d_hr" in rows[0]:
-        right.plot(steps, [row["d_hr"] for row in rows], color=GREEN, label="D(HR)")
-        right.plot(steps, [row["d_sr"] for row in rows], color=RED, label="D(SR)")
-        right.axhline(0.5, color=INK, linewidth=0.8, linestyle=":", label="D cannot tell")
-        right.set(ylim=(0, 1))
-    else:
-        right.plot(steps, [row["learning_rate"] for row in rows], color=INK, label="learning rate")
-    right.set(xlabel="step")
-    right.legend(frameon=False)
-    right.grid(alpha=0.3)
-    return figure
-
-
-def _draw_losses(axes, rows: list[dict], adversarial_weight: float | None = None) -> None:
-    """The loss, or perceptual and content loss and, where a weight is given, its product with the adversarial one."""
-    steps = np.array([row["step"] for row in rows])
-    curves = {name: (f"{name} loss", color, 1.0) for name, color in (("perceptual", BLUE), ("content", ORANGE))}
-    curves["loss"] = ("pixel loss", BLUE, 1.0)
-    if rows and "perceptual" not in rows[0]:
-        curves["discriminator"] = ("discriminator loss", GREEN, 1.0)  # where D learns alone
-    if adversarial_weight:
-        curves["adversarial"] = (f"{adversarial_weight:g} x adversarial loss", RED, adversarial_weight)
-    for name, (label, color, factor) in curves.items():
-        if rows and name in rows[0]:
-            values = factor * np.array([row[name] for row in rows])
-            axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-            axes.plot(steps, history.smooth(values), color=color, label=label)
-    axes.set(xlabel="step")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-
-
-def save_figure(path: Path, figure: Figure) -> None:
-    """Write `figure` as PNG, atomically."""
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight"))
 
 
 class Dashboard(Progress):
@@ -396,7 +257,7 @@ class Dashboard(Progress):
         with self._panels.spend():
             row = self._rows[-1] if self._rows else {}
             state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing()
-            self._panel = _redraw(self._panel, Panel(*state, note=self._note, ended=ended))
+            self._panel = _redraw(self._panel, TrainingPanel(*state, note=self._note, ended=ended))
 
     def _draw(self, ended: bool = False) -> None:
         """Figure and strip, each where it changed.
@@ -407,10 +268,10 @@ class Dashboard(Progress):
         with self._drawing.spend():
             if self._rows:
                 live = self._live and not ended
-                drawn = HTML(curves.of_stage(self._rows)) if live else _inline(plot_progress(self._rows))
+                drawn = HTML(live_curves.of_stage(self._rows)) if live else _as_image(plots.training(self._rows))
                 self._figure = _redraw(self._figure, drawn)
             if self._sample != self._shown:
-                self._strip, self._shown = _redraw(self._strip, _inline(self._sample)), self._sample
+                self._strip, self._shown = _redraw(self._strip, _as_image(self._sample)), self._sample
 
 
 def _redraw(handle, picture):

@@ -156,14 +156,14 @@ def _fit(options: argparse.Namespace, *stages: str) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Notebook 05."""
     load_tensorflow()
-    from srgan.results import evaluation
+    from srgan.results import comparisons, evaluation, tables
     from srgan.runs import history
 
     config, paths = _open(options)
     print(evaluation.table(evaluation.evaluate(config, paths), tuple(evaluation.MEASURES)))
     for stage in config.stages:
-        print(f"\n{STAGES[stage]}\n{history.summary_table(history.read(paths.history(stage)))}")
-    for path in evaluation.write_comparisons(config, paths):
+        print(f"\n{STAGES[stage]}\n{tables.of_losses(history.read(paths.history(stage)))}")
+    for path in comparisons.write_comparisons(config, paths):
         print(path)
 
 

@@ -16,12 +16,12 @@ from PIL import Image
 import utils
 from srgan.data import images
 from srgan.errors import SRGANError
-from srgan.models import networks as models
+from srgan.models import networks
 from srgan.presets import preset
-from srgan.runs import notebook_runner as notebooks
-from srgan.runs import weights
-from srgan.upscale import network as upscale
-from tests.test_viewing import choose
+from srgan.results import widgets
+from srgan.runs import notebook_runner, weights
+from srgan.upscale import network
+from tests.results.test_widgets import choose
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def own_weights(tmp_path_factory):
     config = preset("quick", blocks=1, filters=8)
     path = workdir / "model" / "mine" / "srgan.weights.h5"
     path.parent.mkdir(parents=True)
-    weights.save(path, models.generator(config), config, {"stage": "srgan", "step": 1234})
+    weights.save(path, networks.generator(config), config, {"stage": "srgan", "step": 1234})
     return workdir, "model/mine/srgan.weights.h5"
 
 
@@ -45,7 +45,7 @@ def photo(tmp_path):
 def test_run_all_shows_a_photo_before_and_after(own_weights, photo, tmp_path):
     workdir, model = own_weights
     parameters = {"model": model, "workdir": str(workdir), "photo": str(photo)}
-    notebooks.execute(notebooks.UPSCALE, parameters, tmp_path / "06.ipynb")
+    notebook_runner.execute(notebook_runner.UPSCALE, parameters, tmp_path / "06.ipynb")
     notebook = nbformat.read(tmp_path / "06.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "".join(output.get("text", "") for output in outputs)
@@ -55,7 +55,7 @@ def test_run_all_shows_a_photo_before_and_after(own_weights, photo, tmp_path):
     (slider,) = (page for page in pages if 'type="range"' in page)
     after, before = (Image.open(io.BytesIO(base64.b64decode(found))) for found in re.findall(r"base64,([\w+/=]+)", slider))
     lr = images.read_image(photo)
-    for picture, upscaler in ((before, upscale.bicubic), (after, upscale.load(workdir / model))):
+    for picture, upscaler in ((before, network.bicubic), (after, network.load(workdir / model))):
         assert picture.size == (240, 160)
         assert np.abs(np.asarray(picture).astype(int) - upscaler(lr)).mean() < 3  # JPEG
     assert any("image/png" in output.get("data", {}) for output in outputs)
@@ -65,10 +65,9 @@ def test_run_all_shows_a_photo_before_and_after(own_weights, photo, tmp_path):
 def test_a_photo_from_the_button_is_upscaled_shown_and_can_be_downloaded(own_weights, photo, tmp_path, monkeypatch, capsys):
     workdir, model = own_weights
     shown = []
-    monkeypatch.setattr(utils, "display", shown.append)
+    monkeypatch.setattr(widgets, "display", shown.append)
     upscaler, folder = utils.start_upscaling(model, str(workdir))
-    utils.upload_photos(upscaler, folder)
-    (box,) = shown
+    box = widgets.upload_photos(upscaler, folder)
     choose(box.children[0], {photo.name: photo.read_bytes(), "notes.jpg": b"words"})
     result = images.read_image(folder / "my photo_x4.png")
     np.testing.assert_array_equal(result, upscaler(images.read_image(photo)))
@@ -84,7 +83,7 @@ def test_weights_that_are_not_there_are_told_in_words(tmp_path):
 
 
 def test_the_form_offers_the_weights_that_come_with_the_project_and_the_default_is_there():
-    notebook = nbformat.read(notebooks.FOLDER / f"{notebooks.UPSCALE}.ipynb", as_version=4)
+    notebook = nbformat.read(notebook_runner.FOLDER / f"{notebook_runner.UPSCALE}.ipynb", as_version=4)
     offered = json.loads(re.search(r"model = .*@param (\[.*?\])", notebook.cells[3].source).group(1))
     assert offered == list(weights.SHIPPED)
     assert re.search(r'model = "(\w+)"', notebook.cells[3].source).group(1) == offered[0]

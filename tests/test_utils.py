@@ -3,7 +3,6 @@
 import datetime
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,7 @@ import pytest
 import utils
 from srgan.data import images
 from srgan.errors import SRGANError
-from srgan.runs import checkpoints, history
-from srgan.runs import hosting as places
+from srgan.runs import checkpoints, history, hosting
 from srgan.runs.history import History
 from srgan.runs.paths import PROJECT, Paths
 from srgan.runs.progress import ago
@@ -67,11 +65,11 @@ def test_the_dashboard_draws_one_panel_one_figure_and_one_strip_and_redraws_them
     for name in ("DRAWING", "PANEL"):
         monkeypatch.setattr(utils, name, 1.0)
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
-    assert kinds(display.shown) == ["Panel", "HTML", "Image"]
+    assert kinds(display.shown) == ["TrainingPanel", "HTML", "Image"]
     # Panel and figure at each row and at the end, the strip (written after its row) at the rows behind the first and at the end.
     redrawn = kinds(display.redrawn)
     # What stays of the figure is a PNG.
-    assert (redrawn.count("Panel"), redrawn.count("HTML"), redrawn.count("Image")) == (5, 3, 1 + 3)
+    assert (redrawn.count("TrainingPanel"), redrawn.count("HTML"), redrawn.count("Image")) == (5, 3, 1 + 3)
     assert display.redrawn[-3].state() == "done" and display.redrawn[-3].row["d_hr"] == 0.5
 
 
@@ -106,9 +104,9 @@ def test_the_dashboard_draws_no_more_than_its_share_of_the_time(tmp_path, displa
 def test_a_dashboard_that_goes_on_shows_the_old_curve_at_once_without_the_rows_that_were_lost(tmp_path, display, monkeypatch):
     monkeypatch.setattr(utils, "has_display", lambda: True)
     drawn = []
-    monkeypatch.setattr(utils.curves, "of_stage", lambda rows: drawn.append([row["step"] for row in rows]) or "")
-    plot = utils.plot_progress
-    monkeypatch.setattr(utils, "plot_progress", lambda rows: drawn.append([row["step"] for row in rows]) or plot(rows))
+    monkeypatch.setattr(utils.live_curves, "of_stage", lambda rows: drawn.append([row["step"] for row in rows]) or "")
+    plot = utils.plots.training
+    monkeypatch.setattr(utils.plots, "training", lambda rows: drawn.append([row["step"] for row in rows]) or plot(rows))
     paths = Paths(tmp_path, "quick")
     train_in_front_of(utils.Dashboard(paths), paths, 6)
     drawn.clear()
@@ -148,7 +146,7 @@ def test_without_an_onlooker_the_dashboard_prints_lines_and_draws_once(tmp_path,
     monkeypatch.setenv("SRGAN_HEADLESS", "1")
     monkeypatch.setattr(utils, "has_display", lambda: True)
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
-    assert kinds(display.shown) == ["Panel", "Image", "Image"] and not display.redrawn
+    assert kinds(display.shown) == ["TrainingPanel", "Image", "Image"] and not display.redrawn
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("srgan step 1 of 4  perceptual 0.0600  discriminator 1.4000  100 images/s")
     assert lines[-1].startswith("srgan step 4 of 4") and len(lines) == 2
@@ -158,22 +156,6 @@ def test_without_a_display_the_dashboard_prints_lines_and_nothing_else(tmp_path,
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
     assert not display.shown and not display.redrawn
     assert [line[:17] for line in capsys.readouterr().out.splitlines()] == ["srgan step 1 of 4", "srgan step 4 of 4"]
-
-
-def test_the_zoomed_panel_holds_only_its_window():
-    rows = [{"step": float(step), "loss": 1.0 / step} for step in range(1, 101)]
-    whole, detail = utils.plot_losses(rows, window=(40, 60)).axes
-    assert (whole.lines[0].get_xdata().min(), whole.lines[0].get_xdata().max()) == (1, 100)
-    assert (detail.lines[0].get_xdata().min(), detail.lines[0].get_xdata().max()) == (40, 60)
-    assert np.allclose(detail.lines[0].get_ydata(), [1.0 / step for step in range(40, 61)])
-
-
-def test_the_gan_curves_weigh_the_adversarial_loss():
-    rows = [{"step": float(step)} | GAN_ROW for step in range(1, 11)]
-    whole = utils.plot_losses(rows, adversarial_weight=0.01).axes[0]
-    by_label = {line.get_label(): line.get_ydata() for line in whole.lines}
-    assert np.allclose(by_label["0.01 x adversarial loss"], 0.007)
-    assert np.allclose(by_label["content loss"], 0.05)
 
 
 def test_smoothing_keeps_a_constant_and_the_mean_of_a_long_curve():
@@ -220,7 +202,7 @@ def test_colab_without_drive_works_in_the_project_and_warns(monkeypatch, capsys)
 )
 def test_without_a_gpu_a_preset_that_wants_one_says_how_to_attach_one(tmp_path, monkeypatch, capsys, place, words):
     for name in ("in_colab", "on_kaggle"):
-        monkeypatch.setattr(places, name, lambda name=name: name.endswith(place or "nowhere"))
+        monkeypatch.setattr(hosting, name, lambda name=name: name.endswith(place or "nowhere"))
     monkeypatch.setattr(utils.tf.config, "list_physical_devices", lambda kind: [])
     utils.start("paper", workdir=str(tmp_path))
     printed = capsys.readouterr().out
@@ -234,7 +216,7 @@ def kaggle(tmp_path, monkeypatch):
     """A stand-in for Kaggle: input/ and working/."""
     for name in ("input", "working"):
         (tmp_path / "kaggle" / name).mkdir(parents=True)
-    monkeypatch.setattr(places, "KAGGLE", tmp_path / "kaggle")
+    monkeypatch.setattr(hosting, "KAGGLE", tmp_path / "kaggle")
     monkeypatch.setattr(utils, "in_colab", lambda: True)  # its image holds Colab's package
     return tmp_path / "kaggle"
 
@@ -242,7 +224,7 @@ def kaggle(tmp_path, monkeypatch):
 def test_on_kaggle_work_goes_to_the_folder_that_is_kept_and_drive_is_not_asked_for(kaggle, capsys):
     _, paths = utils.start("quick")
     assert (paths.workdir, paths.drive) == ((kaggle / "working").resolve(), None)
-    assert "Drive" not in capsys.readouterr().out and places.free_session().whose == "Kaggle's sessions"
+    assert "Drive" not in capsys.readouterr().out and hosting.free_session().whose == "Kaggle's sessions"
 
 
 @pytest.mark.parametrize("slug", ["my-training", "notebooks/somebody/my-training"])
@@ -263,17 +245,3 @@ def test_on_kaggle_an_earlier_versions_output_is_gone_on_from(kaggle, capsys, sl
 )
 def test_ages_are_told_as_people_do(seconds, words):
     assert ago(seconds) == words
-
-
-def test_a_contact_sheet_has_every_photo_in_its_place():
-    sheet = utils.contact_sheet([np.full((40, 40, 3), 20 * i, np.uint8) for i in range(1, 11)], side=20, columns=4)
-    assert sheet.size == (4 * 24, 3 * 24)
-    for i in range(10):
-        assert sheet.getpixel((i % 4 * 24 + 10, i // 4 * 24 + 10)) == (20 * (i + 1),) * 3
-
-
-def test_nothing_in_the_library_leans_on_the_notebooks_side():
-    for path in (PROJECT / "srgan").glob("*.py"):
-        words = path.read_text(encoding="utf-8")
-        for package in ("matplotlib", "IPython", "google.colab", "utils"):
-            assert f"import {package}" not in words and f"from {package}" not in words, f"{Path(path).name}: {package}"

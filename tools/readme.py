@@ -10,7 +10,7 @@ from PIL import Image
 
 from srgan.data import images, sources
 from srgan.errors import SRGANError
-from srgan.results import evaluation, study
+from srgan.results import comparisons, evaluation, study
 from srgan.runs import weights
 from srgan.runs.paths import PROJECT, write_atomically
 from srgan.runs.progress import clock
@@ -79,7 +79,7 @@ def _detail(hr: np.ndarray, upscalers: dict[str, network.Upscaler]) -> Image.Ima
     """The most varied part of HR, as each of the upscalers makes it from LR and as it is."""
     hr = images.crop_to_scale(hr)
     lr = images.degrade(hr)
-    top, left, side = evaluation.most_detailed(hr)
+    top, left, side = comparisons.most_detailed(hr)
     made = {name: upscaler(lr) for name, upscaler in upscalers.items()} | {"HR": hr}
     return images.strip({name: image[top : top + side, left : left + side] for name, image in made.items()}, height=2 * side)
 

@@ -11,6 +11,7 @@ from srgan import presets
 from srgan.config import Config
 from srgan.errors import SRGANError
 from srgan.results import evaluation, metrics
+from srgan.results.tables import Table
 from srgan.runs import paths, weights
 from srgan.upscale import network
 
@@ -80,14 +81,13 @@ def command(stage: str, settings: dict) -> str:
     return shlex.join(words)
 
 
-def table() -> str:
-    """Markdown: the weights that are there, what they score and what they took."""
-    rows = ["| weights | parameters | " + " | ".join(f"{name}, dB" for name in BENCHMARKS) + " | detail on BSD100 | trained |",
-            "|---|---|" + "---|" * len(BENCHMARKS) + "---|---|"]  # fmt: skip
+def table() -> Table:
+    """The weights that are there, what they score and what they took."""
+    rows = []
     for name, path in weights.shipped().items():
         card, parameters = weights.card(path), weights.load(path).count_params()
-        scores = " | ".join(f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
+        scores = (f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
         steps, seconds = (sum(training[key] for training in (*card["before"], card)) for key in ("step", "seconds"))
-        took = f"{steps:,} steps, {seconds / 3600:.1f} h"
-        rows.append(f"| `{name}` | {parameters:,} | {scores} | {card['scores']['BSD100']['detail']:.2f} | {took} |")
-    return "\n".join(rows)
+        detail, took = f"{card['scores']['BSD100']['detail']:.2f}", f"{steps:,} steps, {seconds / 3600:.1f} h"
+        rows.append((f"`{name}`", f"{parameters:,}", *scores, detail, took))
+    return Table(("weights", "parameters", *(f"{name}, dB" for name in BENCHMARKS), "detail on BSD100", "trained"), rows)

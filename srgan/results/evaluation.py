@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import math
 import os
@@ -19,10 +18,10 @@ from srgan.data.catalogue import BENCHMARKS
 from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.results import metrics, published
+from srgan.results.tables import Table, bold_if
 from srgan.runs import machine, weights
 from srgan.runs.paths import Paths, write_json
-from srgan.upscale import ensemble
-from srgan.upscale import network as upscale
+from srgan.upscale import ensemble, network
 
 NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
@@ -39,16 +38,16 @@ CUSTOMARY = ("psnr_y", "ssim_y")  # the measures that most papers give
 TestImage = tuple[str, np.ndarray, np.ndarray]  # name, LR (h, w, 3), HR (4 h, 4 w, 3), uint8
 
 
-def upscalers(config: Config, paths: Paths) -> dict[str, upscale.Upscaler]:
+def upscalers(config: Config, paths: Paths) -> dict[str, network.Upscaler]:
     """The classic filters and the run's networks, by key.
 
     Raises SRGANError if a stage's weights are missing: which notebook makes them.
     """
-    methods = {"nearest": upscale.nearest, "bicubic": upscale.bicubic}
+    methods = {"nearest": network.nearest, "bicubic": network.bicubic}
     for stage in config.generator_stages:
         if not paths.weights(stage).is_file():
             raise SRGANError(f"{paths.model} has no {METHODS[stage]} weights yet: run notebook {NOTEBOOKS[stage]} first.")
-        methods[stage] = upscale.load(paths.weights(stage))
+        methods[stage] = network.load(paths.weights(stage))
     return methods
 
 
@@ -85,7 +84,7 @@ def _hr_paths(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "HR").iterdir() if path.suffix.lower() in images.SUFFIXES)
 
 
-def measure(test_images: Iterator[TestImage], methods: dict[str, upscale.Upscaler]) -> dict[str, dict[str, dict]]:
+def measure(test_images: Iterator[TestImage], methods: dict[str, network.Upscaler]) -> dict[str, dict[str, dict]]:
     """What MEASURES names of each method on each image: {method: {image: {measure: number}}}.
 
     An infinite PSNR is None: JSON knows no infinity.
@@ -108,6 +107,11 @@ def mean(per_image: dict[str, dict]) -> dict[str, float | None]:
     return means | {"images": len(per_image)}
 
 
+def test_sets(dataset: Dataset, folders: dict[str, Path]) -> dict[str, Iterator[TestImage]]:
+    """The held-out photos, and the benchmarks in `folders`, by the name of the set."""
+    return {HELD_OUT: held_out(dataset)} | {name: benchmark(folder) for name, folder in folders.items()}
+
+
 def evaluate(config: Config, paths: Paths) -> dict:
     """Measure all methods on the held-out photos and the benchmarks; write and return results.json.
 
@@ -116,33 +120,30 @@ def evaluate(config: Config, paths: Paths) -> dict:
     file there is of the same weights, images and measures it is returned as it is.
     """
     dataset = preparation.prepare(config, paths, ensemble.teacher(config))
-    methods = upscalers(config, paths)
-    folders = benchmark_folders(paths)
+    methods, folders = upscalers(config, paths), benchmark_folders(paths)
     cards = {stage: weights.card(paths.weights(stage)) for stage in config.generator_stages}
-    digests = {stage: card["sha256"] for stage, card in cards.items()}
-    path = paths.output / "results.json"
-    inputs = _inputs(dataset, folders)
-    measures = {key: definition for key, (_, definition) in MEASURES.items()}
-    before = _read_results(path)
-    if (before.get("weights"), before.get("inputs"), before.get("measures")) == (digests, inputs, measures):
-        return before
-
-    sources = {HELD_OUT: (held_out(dataset), len(dataset.test))}
-    sources |= {name: (benchmark(folder), len(_hr_paths(folder))) for name, folder in folders.items()}
-    per_image = {
-        name: measure(tqdm(source, total=count, desc=f"measuring {name}", unit="image", disable=None), methods)
-        for name, (source, count) in sources.items()
+    made_of = {
+        "measures": {key: definition for key, (_, definition) in MEASURES.items()},
+        "weights": {stage: card["sha256"] for stage, card in cards.items()},
+        "inputs": _inputs(dataset, folders),
     }
-    results = {
+    path = paths.output / "results.json"
+    earlier = _read_results(path)
+    if all(earlier.get(key) == value for key, value in made_of.items()):
+        return earlier
+
+    counts = {HELD_OUT: len(dataset.test)} | {name: len(_hr_paths(folder)) for name, folder in folders.items()}
+    per_image = {
+        name: measure(tqdm(pairs, total=counts[name], desc=f"measuring {name}", unit="image", disable=None), methods)
+        for name, pairs in test_sets(dataset, folders).items()
+    }
+    results = made_of | {
         "sets": {name: {method: mean(values) for method, values in by.items()} for name, by in per_image.items()},
-        "measures": measures,
         "preset": config.run.preset,
         "commit": machine.commit(),
         "machine": machine.describe(),
         "seconds": round(sum(card["seconds"] for card in cards.values())),
         "steps": {stage: card["step"] for stage, card in cards.items()},
-        "weights": digests,
-        "inputs": inputs,
         "versions": machine.versions(),
         "per_image": per_image,
     }
@@ -169,27 +170,30 @@ def _read_results(path: Path) -> dict:
     return results if isinstance(results, dict) else {}
 
 
-def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> str:
-    """The means as a Markdown table, one row a set and method, the best that was measured on each set in bold.
+def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
+    """The means, one row for each set and method, the best that was measured on each set in bold.
 
-    Behind the rows of a benchmark stand those that others published, so marked, and below the table where they are from.
+    After the rows of a benchmark stand published ones, marked as such; a note below the table names their source.
     """
-    lines = [
-        f"| set (images) | method | {' | '.join(MEASURES[key][0] for key in measures)} |",
-        "|---|---|" + "---|" * len(measures),
-    ]
+    rows = []
     for name, by_method in results["sets"].items():
         best = {key: max((values[key] for values in by_method.values()), key=_order) for key in measures}
         for method, values in by_method.items():
-            cells = [shown(key, values[key]) for key in measures]
-            cells = [f"**{cell}**" if values[key] == best[key] else cell for key, cell in zip(measures, cells, strict=True)]
-            lines.append(f"| {name} ({values['images']}) | {METHODS[method]} | {' | '.join(cells)} |")
+            cells = (bold_if(values[key] == best[key], shown(key, values[key])) for key in measures)
+            rows.append((f"{name} ({values['images']})", METHODS[method], *cells))
         for method, values in published.NUMBERS.get(name, {}).items():
-            cells = [shown(key, values[key]) if key in values else "" for key in measures]
-            lines.append(f"| {name} ({published.IMAGES[name]}) | {method}, published | {' | '.join(cells)} |")
-    if published.NUMBERS.keys() & results["sets"].keys():
-        lines += ["", published.SOURCE]
-    return "\n".join(lines)
+            cells = (shown(key, values[key]) if key in values else "" for key in measures)
+            rows.append((f"{name} ({published.IMAGES[name]})", f"{method}, published", *cells))
+    note = published.SOURCE if published.NUMBERS.keys() & results["sets"].keys() else ""
+    return Table(("set (images)", "method", *(MEASURES[key][0] for key in measures)), rows, note)
+
+
+def per_image_table(results: dict, name: str, measure: str = "psnr_y", most: int = 20) -> Table:
+    """One measure of each method on the first `most` images of the set `name`."""
+    by_method = results["per_image"][name]
+    images_shown = list(by_method["bicubic"])[:most]
+    rows = ((image, *(shown(measure, values[image][measure]) for values in by_method.values())) for image in images_shown)
+    return Table((f"{name}: {MEASURES[measure][0]}", *(METHODS[method] for method in by_method)), rows)
 
 
 def shown(measure: str, value: float | None) -> str:
@@ -205,44 +209,3 @@ def _order(value: float | None) -> float:
 
 def _is_psnr(measure: str) -> bool:
     return measure.startswith("psnr")
-
-
-def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Path]:
-    """Write comparison pictures of the first `per_set` photos of each set to the output folder; returns their paths."""
-    dataset, methods = preparation.prepare(config, paths, ensemble.teacher(config)), upscalers(config, paths)
-    sources = {HELD_OUT: held_out(dataset)} | {name: benchmark(f) for name, f in benchmark_folders(paths).items()}
-    written = []
-    for set_name, source in sources.items():
-        for name, lr, hr in itertools.islice(source, per_set):
-            plain = "_".join(Path(name).with_suffix("").parts)  # subfolders too: names repeat between them
-            path = paths.output / "comparisons" / f"{set_name}_{plain}.png"
-            images.save_png(path, comparison(lr, hr, methods, most_detailed(hr)))
-            written.append(path)
-    return written
-
-
-def comparison(lr: np.ndarray, hr: np.ndarray, methods: dict[str, upscale.Upscaler], detail: tuple[int, int, int]):
-    """The strip LR | bicubic | SRResNet | SRGAN | HR of one photo, and under it an enlarged detail of each.
-
-    `detail` is (top, left, side) in HR pixels, multiples of 4. Returns a PIL image.
-    """
-    shown = {"LR": lr} | {METHODS[key]: method(lr) for key, method in methods.items() if key != "nearest"} | {"HR": hr}
-    top, left, side = detail
-    zoomed = {}
-    for name, image in shown.items():
-        unit = hr.shape[0] // image.shape[0]  # HR pixels per pixel of this image: 4 for LR, else 1
-        zoomed[name] = image[top // unit : (top + side) // unit, left // unit : (left + side) // unit]
-    width = round(256 * hr.shape[1] / hr.shape[0])
-    return images.stack([images.strip(shown, height=256), images.strip(zoomed, height=width)])
-
-
-def most_detailed(hr: np.ndarray, side: int = 96) -> tuple[int, int, int]:
-    """(top, left, side) of the square of HR with the greatest variance of luma, on a grid of a quarter of the side."""
-    side = min(side, hr.shape[0] // 4 * 4, hr.shape[1] // 4 * 4)
-    pace = max(side // 16 * 4, 4)
-    y = metrics.luma(hr)
-    rows, columns = (range(0, length - side + 1, pace) for length in hr.shape[:2])
-    top, left = max(
-        itertools.product(rows, columns), key=lambda place: y[place[0] : place[0] + side, place[1] : place[1] + side].var()
-    )
-    return top, left, side

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from srgan.data import images, sources
 from srgan.errors import SRGANError
-from srgan.results import frechet_features as extractors
+from srgan.results import frechet_features
 
 BATCH = 32  # pictures that go through a network at once
 ENOUGH = 500  # pictures of each set from which on the number stands without a warning
@@ -67,7 +67,7 @@ def distance(a: Gaussian, b: Gaussian) -> float:
     return max(float(squared), 0.0)  # rounding may leave a little less than 0 of equal Gaussians
 
 
-def gaussian(pictures: Iterable[np.ndarray], extract: extractors.Extractor) -> Gaussian:
+def gaussian(pictures: Iterable[np.ndarray], extract: frechet_features.Extractor) -> Gaussian:
     """The Gaussian of the features of `pictures`, (H, W, 3) uint8 each, of equal or unequal sizes."""
     features = [extract(batch) for batch in _batches(pictures)]
     return fit(np.concatenate(features) if features else np.empty((0, 0)))
@@ -76,12 +76,12 @@ def gaussian(pictures: Iterable[np.ndarray], extract: extractors.Extractor) -> G
 def compare(a: Iterable[np.ndarray], b: Iterable[np.ndarray], features: str, workdir: Path) -> Distance:
     """The distance between two sets of pictures, (H, W, 3) uint8 each, by `features`: "inception" or "mobilenet".
 
-    The network's file is found or fetched as `extractors.load` says. Raises SRGANError if it cannot be had, or for fewer
+    The network's file is found or fetched as `frechet_features.load` says. Raises SRGANError if it cannot be had, or for fewer
     than two pictures in a set.
     """
-    extract = extractors.load(features, workdir)
+    extract = frechet_features.load(features, workdir)
     first, second = gaussian(a, extract), gaussian(b, extract)
-    return Distance(extractors.NAMES[features], distance(first, second), (first.images, second.images))
+    return Distance(frechet_features.NAMES[features], distance(first, second), (first.images, second.images))
 
 
 def folder(path: Path) -> Iterator[np.ndarray]:

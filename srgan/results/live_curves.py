@@ -9,44 +9,43 @@ import html
 import math
 from collections.abc import Callable
 
+from srgan.results import palette
 from srgan.runs.history import smooth, thinned
 
 WIDTH, HEIGHT = 360, 205  # of a panel, in pixels
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 38, 22  # its margins: title and legend stand above
 POINTS = 400  # of a curve: as many as can be told apart in a panel
-# Readable on white and on black.
-BLUE, ORANGE, GREEN, RED, GRAY = "#2f86d0", "#e8820c", "#2a9d3f", "#dd4444", "#888888"
-
-LOSSES = {"loss": ("loss", BLUE), "perceptual": ("perceptual loss", BLUE), "content": ("content loss", ORANGE)}
-OPINIONS = {"d_hr": ("D(HR)", GREEN), "d_sr": ("D(SR)", RED)}
-Series = dict[str, tuple[str, str]]  # column: name to show, colour
 
 
 def of_stage(rows: list[dict[str, float]]) -> str:
-    """The figure of one stage, as HTML: losses over all steps and over the newest; D's opinions or the learning rate; the speed.
+    """The figure of one stage, as HTML: losses, of all and of the newest steps; D(HR) and D(SR), or the learning rate; the speed.
 
     `rows` as `history.read` gives them, at least one.
     """
-    shown: Series = {name: entry for name, entry in LOSSES.items() if name in rows[0]}
-    shown = shown or {"discriminator": ("discriminator loss", BLUE)}
+    shown = palette.losses(rows[0])
     newest = rows[-max(len(rows) // 5, 20) :]
     rows = thinned(rows, POINTS)
-    panels = [panel("Loss, all steps", rows, shown, logarithmic=True), panel("Loss, the newest steps", newest, shown)]
+    panels = [plot("Loss, all steps", rows, shown, logarithmic=True), plot("Loss, the newest steps", newest, shown)]
     if "d_hr" in rows[0]:
-        panels.append(panel("D's belief that it sees a photo", rows, OPINIONS, limits=(0, 1), line=0.5))
+        panels.append(plot("D(HR) and D(SR), means", rows, palette.DISCRIMINATOR_OUTPUTS, limits=(0, 1), line=0.5))
     elif "learning_rate" in rows[0]:
-        panels.append(panel("Learning rate", rows, {"learning_rate": ("", GRAY)}))
+        panels.append(plot("Learning rate", rows, {"learning_rate": ("", palette.GRAY)}))
     if "images_per_second" in rows[0]:
         fastest = max(row["images_per_second"] for row in rows)
-        panels.append(panel("Images a second", rows, {"images_per_second": ("", GRAY)}, limits=(0, 1.1 * fastest or 1)))
+        panels.append(plot("Images a second", rows, {"images_per_second": ("", palette.GRAY)}, limits=(0, 1.1 * fastest or 1)))
     style = "display:flex;flex-wrap:wrap;gap:6px 14px;max-width:760px"
     return f'<div class="srgan-curves" style="{style}">{"".join(panels)}</div>'
 
 
-def panel(
-    title: str, rows: list[dict], series: Series, logarithmic: bool = False, limits: tuple | None = None, line: float | None = None
+def plot(
+    title: str,
+    rows: list[dict[str, float]],
+    series: palette.Series,
+    logarithmic: bool = False,
+    limits: tuple[float, float] | None = None,
+    line: float | None = None,
 ) -> str:
-    """One set of axes with a curve for each column of `series`, each pale as recorded and bold as smoothed."""
+    """One set of axes with a curve for each column of `series`: as recorded in a pale line, smoothed in a bold one. As SVG."""
     rows = thinned(rows, POINTS)
     steps = [row["step"] for row in rows]
     drawn = {name: [row[name] for row in rows] for name in series}

@@ -7,7 +7,6 @@ import datetime
 import html
 import io
 import json
-import re
 from pathlib import Path
 
 from PIL import Image
@@ -15,8 +14,7 @@ from PIL import Image
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.presets import PRESETS, preset
-from srgan.results import evaluation
-from srgan.results import live_curves as curves
+from srgan.results import evaluation, live_curves, tables
 from srgan.runs import checkpoints, history, machine, status
 from srgan.runs.paths import Paths, write_atomically
 from srgan.runs.progress import clock
@@ -83,12 +81,12 @@ def _results(paths: Paths) -> str:
         return "<h2>Results</h2><p>Not measured yet: notebook 05 does that (python -m srgan evaluate).</p>"
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
-        table = evaluation.table(results, tuple(evaluation.MEASURES))
+        table = evaluation.table(results, tuple(evaluation.MEASURES)).html()
         steps = ", ".join(f"{STAGES[stage]} at step {step:,}" for stage, step in results["steps"].items())
         told = f"{steps}; {clock(results['seconds'])} of training, measured on {results['machine']}, commit {results['commit']}."
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"<h2>Results</h2><p>{_escape(path.name)} cannot be read ({_escape(error)}): run notebook 05 again.</p>"
-    return f'<h2>Results</h2>{markdown_table(table)}<p class="soft">{_escape(told)}</p>'
+    return f'<h2>Results</h2>{table}<p class="soft">{_escape(told)}</p>'
 
 
 def _stage(config: Config, paths: Paths, stage: str, rows: list[dict], about: dict | None) -> str:
@@ -100,8 +98,8 @@ def _stage(config: Config, paths: Paths, stage: str, rows: list[dict], about: di
     strips = sorted(paths.output.glob(f"samples/{stage}_step_*.png"))
     shown = dict.fromkeys(strips[i] for i in ({0, len(strips) // 2, len(strips) - 1} if strips else ()))
     pictures = "".join(picture(path, f"Step {int(path.stem.rpartition('_')[2]):,}") for path in sorted(shown)[-STRIPS:])
-    table = markdown_table(history.summary_table(rows))
-    return f"<h2>{STAGES[stage]}</h2><p>{_escape(told)}.</p>{curves.of_stage(rows)}{table}{pictures}"
+    table = tables.of_losses(rows).html()
+    return f"<h2>{STAGES[stage]}</h2><p>{_escape(told)}.</p>{live_curves.of_stage(rows)}{table}{pictures}"
 
 
 def _comparisons(paths: Paths) -> str:
@@ -141,22 +139,6 @@ def picture(path: Path, caption: str) -> str:
     source = f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
     words = _escape(caption)
     return f'<figure><img src="{source}" alt="{words}"><figcaption>{words}</figcaption></figure>'
-
-
-def markdown_table(text: str) -> str:
-    """A table in Markdown, with **bold** cells, and any lines behind it, as HTML."""
-    lines = text.splitlines()
-    cells = [[_bold(cell.strip()) for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    words = "".join(f'<p class="soft">{_escape(line)}</p>' for line in lines if line and not line.startswith("|"))
-    if not cells:
-        return words
-    head = "".join(f"<th>{cell}</th>" for cell in cells[0])
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells[2:])  # behind the rule
-    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>{words}'
-
-
-def _bold(cell: str) -> str:
-    return re.sub(r"^\*\*(.*)\*\*$", r"<b>\1</b>", _escape(cell))
 
 
 def _escape(value: object) -> str:

@@ -15,12 +15,12 @@ from tqdm.auto import tqdm
 from srgan.data import images, sources
 from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
-from srgan.results import evaluation, frechet, metrics
-from srgan.results import frechet_features as extractors
+from srgan.results import evaluation, frechet, frechet_features, metrics
 from srgan.results.evaluation import TestImage
+from srgan.results.tables import Table, bold_if
 from srgan.runs import history, machine, weights
 from srgan.runs.paths import Paths, write_json
-from srgan.upscale import network as upscale
+from srgan.upscale import network
 
 PRESETS = {"varied": "coco44", "faces": "celeba44"}  # domain -> preset
 METHODS = {"bicubic": "bicubic", "varied": "Model A (varied)", "faces": "Model B (faces)"}
@@ -38,9 +38,9 @@ def held_out(dataset: Dataset, instead: str = "") -> list[TestImage]:
     return found
 
 
-def methods(paths: dict[str, Paths]) -> dict[str, upscale.Upscaler]:
+def methods(paths: dict[str, Paths]) -> dict[str, network.Upscaler]:
     """Bicubic and both models, by key."""
-    return {"bicubic": upscale.bicubic} | {domain: upscale.load(paths[domain].weights("srgan")) for domain in PRESETS}
+    return {"bicubic": network.bicubic} | {domain: network.load(paths[domain].weights("srgan")) for domain in PRESETS}
 
 
 def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features: str, folder: Path) -> dict:
@@ -50,10 +50,10 @@ def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features
     last tenth of the model's recorded content losses}, "steps", "seconds", "machine", "commit"}. `features` as in
     `frechet.compare`.
     """
-    upscalers, extract = methods(paths), extractors.load(features, paths["varied"].workdir)
+    upscalers, extract = methods(paths), frechet_features.load(features, paths["varied"].workdir)
     cards = {domain: weights.card(paths[domain].weights("srgan")) for domain in PRESETS}
     results = {
-        "features": extractors.NAMES[features],
+        "features": frechet_features.NAMES[features],
         "sets": {domain: _score(domain, pairs, upscalers, extract) for domain, pairs in sets.items()},
         "content": {domain: _last_content(paths[domain]) for domain in PRESETS},
         "steps": {domain: card["step"] for domain, card in cards.items()},
@@ -65,7 +65,7 @@ def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features
     return results
 
 
-def _score(domain: str, pairs: list[TestImage], upscalers: dict, extract: extractors.Extractor) -> dict[str, dict]:
+def _score(domain: str, pairs: list[TestImage], upscalers: dict, extract: frechet_features.Extractor) -> dict[str, dict]:
     truth = frechet.gaussian((hr for _, _, hr in pairs), extract)
     scores = {}
     for key, upscaler in upscalers.items():
@@ -87,21 +87,20 @@ def _last_content(paths: Paths) -> float:
     return round(float(np.mean([row["content"] for row in rows[-max(len(rows) // 10, 1) :]])), 4)
 
 
-def table(results: dict) -> str:
-    """The scores as a Markdown table, a row a set and method, the best of each set in bold."""
-    lines = [f"| held-out photos | method | {results['features']} | PSNR-Y, dB | SSIM-Y |", "|---|---|---|---|---|"]
+def table(results: dict) -> Table:
+    """The scores, one row for each set and method, the best of each set in bold."""
+    measures = {
+        "frechet": (results["features"], "{:.2f}", min),
+        "psnr_y": ("PSNR-Y, dB", "{:.2f}", max),
+        "ssim_y": ("SSIM-Y", "{:.4f}", max),
+    }
+    rows = []
     for domain, scores in results["sets"].items():
-        best = {"frechet": min(s["frechet"] for s in scores.values())}
-        best |= {key: max(s[key] for s in scores.values()) for key in ("psnr_y", "ssim_y")}
+        best = {key: choose(values[key] for values in scores.values()) for key, (_, _, choose) in measures.items()}
         for method, values in scores.items():
-            cells = {
-                "frechet": f"{values['frechet']:.2f}",
-                "psnr_y": f"{values['psnr_y']:.2f}",
-                "ssim_y": f"{values['ssim_y']:.4f}",
-            }
-            shown = [f"**{cell}**" if values[key] == best[key] else cell for key, cell in cells.items()]
-            lines.append(f"| {domain} ({values['images']} images) | {METHODS[method]} | {' | '.join(shown)} |")
-    return "\n".join(lines)
+            cells = (bold_if(values[key] == best[key], form.format(values[key])) for key, (_, form, _) in measures.items())
+            rows.append((f"{domain} ({values['images']} images)", METHODS[method], *cells))
+    return Table(("held-out photos", "method", *(name for name, _, _ in measures.values())), rows)
 
 
 def strips(paths: dict[str, Paths], pairs: list[TestImage], count: int):

@@ -1,4 +1,7 @@
-"""Before and after in a notebook: a slider over two pictures, an upload control, a link to download."""
+"""What a notebook can be handled by: a slider over two pictures, a button for photos, a link to download.
+
+The one module of the library that imports IPython and ipywidgets; nothing but notebooks and `utils` imports it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,15 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+import ipywidgets
 import numpy as np
+from IPython.display import HTML, display
 from PIL import Image
 
 from srgan.data import images
+from srgan.errors import SRGANError
+from srgan.runs.paths import write_atomically
+from srgan.upscale import files, image_files, network
 
 WIDEST = 1200  # pixels of a picture shown; a larger one is shrunk for showing
 MOST_INLINE = 40 * 2**20  # bytes that a link can carry inside a page
@@ -30,8 +38,8 @@ oninput="this.parentNode.style.setProperty('--at', this.value + '%')"
 style="position:absolute;inset:0;width:100%;height:100%;margin:0;opacity:0;cursor:ew-resize"></div>"""
 
 
-def slider(before: np.ndarray, after: np.ndarray, names: tuple[str, str]) -> str:
-    """HTML: `after` with `before` laid over its left part, and a handle to drag. Both (H, W, 3) uint8 of one size.
+def slider(before: np.ndarray, after: np.ndarray, names: tuple[str, str]) -> HTML:
+    """`after` with `before` laid over its left part, and a handle to drag. Both (H, W, 3) uint8 of one size.
 
     Wide pictures are shrunk to WIDEST pixels. Raises ValueError if the sizes differ.
     """
@@ -39,7 +47,7 @@ def slider(before: np.ndarray, after: np.ndarray, names: tuple[str, str]) -> str
         raise ValueError(f"A slider wants two pictures of one size, not {before.shape} and {after.shape}.")
     shrunk = min(1.0, WIDEST / after.shape[1])
     height, width = (max(1, round(side * shrunk)) for side in after.shape[:2])
-    return _SLIDER.format(
+    page = _SLIDER.format(
         id=f"slider-{uuid.uuid4().hex[:8]}",
         width=width,
         height=height,
@@ -48,6 +56,7 @@ def slider(before: np.ndarray, after: np.ndarray, names: tuple[str, str]) -> str
         before_name=html.escape(names[0]),
         after_name=html.escape(names[1]),
     )
+    return HTML(page)
 
 
 def _fit(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -61,24 +70,23 @@ def _data_url(image: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def download_link(path: Path) -> str:
-    """HTML: a link that saves the file at `path` to the reader's disk; for one too large, where it lies."""
+def download_link(path: Path) -> HTML:
+    """A link that saves the file at `path` to the reader's disk; for one too large, where it lies."""
     size = path.stat().st_size
     name = html.escape(path.name)
     if size > MOST_INLINE:
-        return f"<p>{name} ({size / 1e6:.0f} MB) is too large for a link in this page. It lies at {html.escape(str(path))}</p>"
+        where = html.escape(str(path))
+        return HTML(f"<p>{name} ({size / 1e6:.0f} MB) is too large for a link in this page. It lies at {where}</p>")
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     content = base64.b64encode(path.read_bytes()).decode()
-    return f'<p><a download="{name}" href="data:{kind};base64,{content}">Download {name}</a> ({size / 1e6:.1f} MB)</p>'
+    return HTML(f'<p><a download="{name}" href="data:{kind};base64,{content}">Download {name}</a> ({size / 1e6:.1f} MB)</p>')
 
 
-def upload(accept: str, use: Callable[[str, bytes], None]):
+def upload(accept: str, use: Callable[[str, bytes], None]) -> ipywidgets.Widget:
     """A button that takes files from the reader's disk and calls `use(name, content)` for each, its output below.
 
     `accept`: such as "image/*". Returns the widget, for the notebook to show; works in Colab, Jupyter and VS Code.
     """
-    import ipywidgets
-
     button, output = ipywidgets.FileUpload(accept=accept, multiple=True, description="Choose photos"), ipywidgets.Output()
 
     def received(change: dict) -> None:
@@ -96,3 +104,23 @@ def _files(value) -> list[tuple[str, bytes]]:
     if isinstance(value, dict):
         return [(name, bytes(file["content"])) for name, file in value.items()]
     return [(file["name"], bytes(file["content"])) for file in value]
+
+
+def upload_photos(upscaler: network.Upscaler, folder: Path) -> ipywidgets.Widget:
+    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded."""
+
+    def use(name: str, content: bytes) -> None:
+        source = folder / "uploaded" / Path(name).name
+        try:
+            source.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(source, lambda temporary: temporary.write_bytes(content))
+            target = folder / f"{source.stem}{files.ending(source)}"
+            lr = files.upscale_file(source, target, upscaler, force=True)
+            sr = image_files.read(target)
+        except SRGANError as error:
+            print(error)
+            return
+        display(slider(network.bicubic(lr.shown()), sr.shown(), ("bicubic", "upscaled")))
+        display(download_link(target))
+
+    return upload("image/*", use)

@@ -64,18 +64,6 @@ def summary(rows: list[dict[str, float]]) -> list[dict[str, str | float]]:
     ]
 
 
-def summary_table(rows: list[dict[str, float]]) -> str:
-    """The `summary` of one stage as a Markdown table; one sentence if nothing was recorded."""
-    if not rows:
-        return "No losses were recorded."
-    last = int(rows[-1]["step"])
-    lines = [f"| loss to step {last:,} (rows: {len(rows)}) | mean | standard deviation | minimum |", "|---|---|---|---|"]
-    for entry in summary(rows):
-        numbers = (f"{entry[key]:.4g}" for key in ("mean", "standard deviation", "minimum"))
-        lines.append(f"| {entry['loss']} | {' | '.join(numbers)} |")
-    return "\n".join(lines)
-
-
 def thinned(rows: list[dict[str, float]], most: int) -> list[dict[str, float]]:
     """`rows`, or where there are more than `most` the means of equal groups of them, each at its last step."""
     size = -(-len(rows) // most)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from srgan.runs import notebook_runner as notebooks
+from srgan.runs import notebook_runner
 from tests.browser import lab
 
-ORDER = (notebooks.UPSCALE, *notebooks.SERIES)  # most people want a picture first
+ORDER = (notebook_runner.UPSCALE, *notebook_runner.SERIES)  # most people want a picture first
 
 
 def main() -> int:

@@ -13,11 +13,10 @@ from PIL import Image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser does that")
 
-from srgan import __main__ as main
+from srgan import __main__
 from srgan.config import STAGES
 from srgan.data import images, sources
-from srgan.runs import history
-from srgan.runs import notebook_runner as notebooks
+from srgan.runs import history, notebook_runner
 from srgan.runs.paths import Paths
 from tests.browser import lab
 
@@ -70,9 +69,9 @@ def check_training_cell(cell, running: bool = False) -> None:
     assert cell.locator(".jp-OutputArea-output img").count() in ((0, 1) if running else (1, 2))
 
 
-@pytest.mark.parametrize("name", (*notebooks.SERIES, notebooks.UPSCALE))
+@pytest.mark.parametrize("name", (*notebook_runner.SERIES, notebook_runner.UPSCALE))
 def test_the_form_has_its_defaults(server, browser, name):
-    first, *others = FORM_OF_UPSCALE if name == notebooks.UPSCALE else FORM
+    first, *others = FORM_OF_UPSCALE if name == notebook_runner.UPSCALE else FORM
     notebook = server.open(browser, name)
     shown = notebook.cell(first.split('"')[0].strip()).locator(".jp-InputArea-editor").inner_text().replace("\u00a0", " ")
     for default in (first, *others):
@@ -159,15 +158,15 @@ def photo(tmp_path):
 
 
 def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, browser, photo):
-    notebook = server.open(browser, notebooks.UPSCALE)
+    notebook = server.open(browser, notebook_runner.UPSCALE)
     notebook.run_all()
     notebook.wait_until_done()
     check_what_is_seen(notebook)
-    notebook.screenshot("06_slider", notebook.cell("viewing.slider"))
+    notebook.screenshot("06_slider", notebook.cell("widgets.slider"))
     notebook.screenshot("06_detail", notebook.cell("most_detailed"))
 
     # A photo through the button.
-    cell = notebook.cell("utils.upload_photos")
+    cell = notebook.cell("widgets.upload_photos")
     with notebook.page.expect_file_chooser() as asked:
         cell.locator(".widget-upload, .jupyter-button").first.click()
     asked.value.set_files(photo)
@@ -194,7 +193,7 @@ def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, 
     with notebook.page.expect_download() as begun:
         cell.locator("a[download]").click()
     assert begun.value.suggested_filename == "my photo_x4.png"
-    assert main.main(["upscale", str(photo)]) == 0
+    assert __main__.main(["upscale", str(photo)]) == 0
     assert Path(begun.value.path()).read_bytes() == photo.with_name("my photo_x4.png").read_bytes()
     notebook.close()
 

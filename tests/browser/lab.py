@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
-from srgan.runs import notebook_runner as notebooks
+from srgan.runs import notebook_runner
 from srgan.runs.paths import PROJECT
 
 PATIENCE = 600.0  # seconds: the machine may be busy
@@ -50,10 +50,10 @@ def copy_project(folder: Path, parameters: dict) -> Path:
     (folder / "model").mkdir()
     for path in (PROJECT / "model").glob("*.*"):  # the weights that come with the project, and their cards
         shutil.copy(path, folder / "model")
-    for name in notebooks.SERIES if parameters else ():
+    for name in notebook_runner.SERIES if parameters else ():
         path = folder / "notebooks" / f"{name}.ipynb"
         notebook = nbformat.read(path, as_version=4)
-        notebooks.inject(notebook, parameters)
+        notebook_runner.inject(notebook, parameters)
         nbformat.write(notebook, path)
     return folder
 

@@ -14,11 +14,11 @@ from PIL import Image
 from srgan.config import Config
 from srgan.data import images, preparation
 from srgan.errors import SRGANError
-from srgan.models import networks as models
-from srgan.results import evaluation, metrics, published
+from srgan.models import networks
+from srgan.results import comparisons, evaluation, metrics, published
 from srgan.runs import weights
 from srgan.runs.paths import Paths
-from srgan.upscale import network as upscale
+from srgan.upscale import network
 
 METHODS = ["nearest", "bicubic", "srresnet", "srgan"]
 MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb"}
@@ -27,7 +27,7 @@ MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb"}
 def give_weights(config: Config, paths: Paths, stage: str, seed: int, step: int = 0, seconds: float = 0.0) -> keras.Model:
     """Put an untrained generator where the weights of `stage` belong."""
     keras.utils.set_random_seed(seed)
-    generator = models.generator(config)
+    generator = networks.generator(config)
     weights.save(paths.weights(stage), generator, config, {"stage": stage, "step": step, "seconds": seconds})
     return generator
 
@@ -127,7 +127,7 @@ def test_each_method_is_measured_on_each_image_as_by_hand(tiny, evaluated):
     lr, hr = preparation.prepare(tiny, paths).test.pair(0)
     name = preparation.prepare(tiny, paths).test.names()[0]
     size = (hr.shape[1], hr.shape[0])
-    networks = {stage: upscale.network(weights.load(paths.weights(stage)))(lr) for stage in ("srresnet", "srgan")}
+    networks = {stage: network.network(weights.load(paths.weights(stage)))(lr) for stage in ("srresnet", "srgan")}
     by_hand = {"nearest": lr.repeat(4, axis=0).repeat(4, axis=1),
                "bicubic": np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BICUBIC))} | networks  # fmt: skip
     assert not np.array_equal(by_hand["srresnet"], by_hand["srgan"])
@@ -175,13 +175,12 @@ def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_f
 
     text = (paths.output / "results.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
-    assert results["sets"]["held-out"]["bicubic"] == {
-        "psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None,
-        "images": len(preparation.prepare(config, paths).test),
-    }  # fmt: skip
+    count = len(preparation.prepare(config, paths).test)
+    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "images": count}
+    assert results["sets"]["held-out"]["bicubic"] == perfect
     assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
     assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
-    assert "| bicubic | **∞** | **1.0000** |" in evaluation.table(results)
+    assert "| bicubic | **∞** | **1.0000** |" in evaluation.table(results).markdown()
 
 
 def test_new_weights_are_measured_anew(tiny, evaluated):
@@ -283,7 +282,7 @@ def test_measure_gives_each_image_to_each_method(monkeypatch):
 
     def spy(lr):
         given.append(lr)
-        return upscale.nearest(lr)
+        return network.nearest(lr)
 
     measured = evaluation.measure(iter(pairs), {"spy": spy, "perfect": lambda lr: pairs[0][2]})
     assert [lr is pair[1] for lr, pair in zip(given, pairs, strict=True)] == [True, True]
@@ -291,7 +290,7 @@ def test_measure_gives_each_image_to_each_method(monkeypatch):
     assert measured["perfect"]["a"] == {"psnr_y": None, "psnr_rgb": None, "ssim_y": one, "ssim_y_uniform": one}
     means = evaluation.mean(measured["perfect"])
     assert means["psnr_y"] is None and means["ssim_y"] < 1 and means["images"] == 2
-    assert measured["spy"]["b"]["psnr_y"] == pytest.approx(luma_psnr(pairs[1][2], upscale.nearest(pairs[1][1])))
+    assert measured["spy"]["b"]["psnr_y"] == pytest.approx(luma_psnr(pairs[1][2], network.nearest(pairs[1][1])))
 
 
 # What is shown ------------------------------------------------------------------------------------------------------
@@ -307,7 +306,7 @@ def test_the_table_marks_the_best_of_each_set():
         },
         "mine": {"nearest": {"psnr_y": 26.0, "ssim_y": 0.5, "images": 5}, "bicubic": {"psnr_y": 26.0, "ssim_y": 0.4, "images": 5}},
     }}  # fmt: skip
-    assert evaluation.table(results).splitlines() == [
+    assert evaluation.table(results).markdown().splitlines() == [
         "| set (images) | method | PSNR-Y, dB | SSIM-Y |",
         "|---|---|---|---|",
         "| held-out (2) | nearest | 25.00 | 0.7000 |",
@@ -321,7 +320,7 @@ def test_the_table_marks_the_best_of_each_set():
 
 def test_the_table_can_show_every_measure():
     values = {"psnr_y": 30.0, "ssim_y": 0.9, "ssim_y_uniform": 0.91, "psnr_rgb": None, "images": 3}
-    lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(evaluation.MEASURES)).splitlines()
+    lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(evaluation.MEASURES)).markdown().splitlines()
     assert lines == [
         "| set (images) | method | PSNR-Y, dB | SSIM-Y | SSIM-Y 7x7 | PSNR-RGB, dB |",
         "|---|---|---|---|---|---|",
@@ -353,7 +352,7 @@ def test_published_numbers_are_those_of_the_papers_table():
 def test_published_rows_stand_behind_the_measured_ones_of_their_set_and_are_never_in_bold():
     measured = {"psnr_y": 27.0, "ssim_y": 0.8, "ssim_y_uniform": 0.81, "psnr_rgb": 25.0, "images": 5}
     sets = {"held-out": {"bicubic": measured}, "Set5": {"bicubic": measured, "srgan": measured}}
-    lines = evaluation.table({"sets": sets}, ("psnr_y", "psnr_rgb")).splitlines()
+    lines = evaluation.table({"sets": sets}, ("psnr_y", "psnr_rgb")).markdown().splitlines()
     assert lines[2:5] == [
         "| held-out (5) | bicubic | **27.00** | **25.00** |",
         "| Set5 (5) | bicubic | **27.00** | **25.00** |",
@@ -373,13 +372,13 @@ def test_published_rows_stand_behind_the_measured_ones_of_their_set_and_are_neve
 def test_most_detailed_finds_the_square_of_greatest_variance(top, left):
     hr = np.full((200, 240, 3), 90, np.uint8)
     hr[top : top + 96, left : left + 96] = np.random.default_rng(0).integers(0, 2, (96, 96, 1), np.uint8) * 255
-    assert evaluation.most_detailed(hr) == (top, left, 96)
+    assert comparisons.most_detailed(hr) == (top, left, 96)
 
 
 @pytest.mark.parametrize("height, width, side", [(96, 96, 96), (64, 48, 48), (44, 52, 44), (400, 24, 24), (10, 300, 8)])
 def test_most_detailed_stays_inside_and_on_the_grid_of_lr(height, width, side):
     hr = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    top, left, found = evaluation.most_detailed(hr)
+    top, left, found = comparisons.most_detailed(hr)
     assert found == side and found % 4 == top % 4 == left % 4 == 0
     assert 0 <= top <= height - side and 0 <= left <= width - side
 
@@ -388,13 +387,13 @@ def test_a_comparison_has_five_panels_and_their_details_beneath_as_wide():
     rng = np.random.default_rng(0)
     lr, hr = rng.integers(0, 256, (16, 24, 3), np.uint8), rng.integers(0, 256, (64, 96, 3), np.uint8)
     plain = {"srresnet": np.full_like(hr, 50), "srgan": np.full_like(hr, 200)}
-    methods = {"nearest": upscale.nearest, "bicubic": upscale.bicubic} | {k: lambda _, sr=sr: sr for k, sr in plain.items()}
+    methods = {"nearest": network.nearest, "bicubic": network.bicubic} | {k: lambda _, sr=sr: sr for k, sr in plain.items()}
     top, left, side = 16, 32, 32
-    sheet = np.asarray(evaluation.comparison(lr, hr, methods, (top, left, side)))
+    sheet = np.asarray(comparisons.comparison(lr, hr, methods, (top, left, side)))
 
     photo, detail, gap, head = (256, 384), (384, 384), 6, 22  # 256 high, 3:2; the detail is square
     assert sheet.shape == (head + photo[0] + gap + head + detail[0] + gap, 5 * photo[1] + 6 * gap, 3)
-    whole = [lr, upscale.bicubic(lr), plain["srresnet"], plain["srgan"], hr]
+    whole = [lr, network.bicubic(lr), plain["srresnet"], plain["srgan"], hr]
     for i, image in enumerate(whole):
         x = gap + i * (photo[1] + gap)
         expected = Image.fromarray(image).resize(photo[::-1], Image.Resampling.NEAREST)
@@ -408,7 +407,7 @@ def test_a_comparison_has_five_panels_and_their_details_beneath_as_wide():
 
 def test_comparisons_are_written_for_the_first_photos_of_each_set(tiny, evaluated):
     paths, _ = evaluated
-    written = evaluation.write_comparisons(tiny, paths, per_set=1)
+    written = comparisons.write_comparisons(tiny, paths, per_set=1)
     name = preparation.prepare(tiny, paths).test.names()[0].removesuffix(".png")
     assert written == [paths.output / "comparisons" / f"{picture}.png" for picture in (f"held-out_{name}", "Set5_cat")]
     with Image.open(written[1]) as picture:
@@ -427,4 +426,4 @@ def test_photos_of_the_same_name_in_two_folders_have_two_comparisons(tiny, paths
         give_weights(config, paths, stage, seed=1)
     shown = len(preparation.prepare(config, paths).test)
     assert 2 <= shown <= 5
-    assert len(set(evaluation.write_comparisons(config, paths, per_set=6))) == shown
+    assert len(set(comparisons.write_comparisons(config, paths, per_set=6))) == shown

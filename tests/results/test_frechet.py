@@ -9,8 +9,7 @@ import skimage.data
 from PIL import Image
 
 from srgan.errors import SRGANError
-from srgan.results import frechet
-from srgan.results import frechet_features as extractors
+from srgan.results import frechet, frechet_features
 from srgan.results.frechet import Gaussian
 
 RNG = np.random.default_rng(0)
@@ -137,7 +136,7 @@ def test_too_few_pictures_are_refused(count):
 
 
 def test_comparing_two_sets_names_the_features_and_counts_the_images(monkeypatch, tmp_path):
-    monkeypatch.setattr(extractors, "load", lambda features, workdir: mean_colour)
+    monkeypatch.setattr(frechet_features, "load", lambda features, workdir: mean_colour)
     dark, light = ([np.full((4, 4, 3), level + i, np.uint8) for i in range(count)] for level, count in ((10, 3), (110, 4)))
     found = frechet.compare(dark, light, "mobilenet", tmp_path)
     # Gray levels 10 to 12 and 110 to 113, the same in three channels: one line, along which standard deviations compare.

@@ -20,9 +20,8 @@ from srgan.__main__ import main
 from srgan.data import images
 from srgan.errors import SRGANError
 from srgan.models import precision
-from srgan.results import evaluation, frechet
-from srgan.results import frechet_features as extractors
-from srgan.upscale import network as upscale
+from srgan.results import evaluation, frechet, frechet_features
+from srgan.upscale import network
 
 RNG = np.random.default_rng(0)
 KERNEL = RNG.normal(size=(1, 1, 3, 5)).astype(np.float32)
@@ -61,10 +60,10 @@ def small_graph() -> tf.compat.v1.GraphDef:
 @pytest.fixture
 def graph_file(tmp_path, monkeypatch) -> Path:
     """The small graph, taken for the true one."""
-    path = tmp_path / "graph" / extractors.INCEPTION
+    path = tmp_path / "graph" / frechet_features.INCEPTION
     path.parent.mkdir()
     path.write_bytes(small_graph().SerializeToString())
-    monkeypatch.setattr(extractors, "INCEPTION_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(frechet_features, "INCEPTION_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     monkeypatch.delenv("SRGAN_INCEPTION", raising=False)
     return path
 
@@ -77,7 +76,7 @@ def test_the_features_are_pool_3_of_images_from_0_to_255_in_rgb(graph_file):
     # All of it is linear, and so the average over the pixels may be taken first.
     inner = ((pictures.astype(float) - 128) / 128).mean(axis=(1, 2)) @ KERNEL[0, 0]
     expected = (inner - NORM["moving_mean"]) / np.sqrt(NORM["moving_variance"] + 0.001) + NORM["beta"]
-    found = extractors.inception(graph_file)(pictures)
+    found = frechet_features.inception(graph_file)(pictures)
     assert found.shape == (3, 5)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -89,24 +88,24 @@ def test_a_batch_gives_what_the_graph_itself_makes_of_each_decoded_image(graph_f
         tf.graph_util.import_graph_def(small_graph(), name="")
         with tf.compat.v1.Session(graph=graph) as session:
             one_by_one = [session.run("pool_3/_reshape:0", {"DecodeJpeg:0": picture})[0] for picture in pictures]
-    extract = extractors.inception(graph_file)
+    extract = frechet_features.inception(graph_file)
     np.testing.assert_allclose(extract(pictures), one_by_one, atol=1e-5)
     np.testing.assert_allclose(extract(pictures[:1]), one_by_one[:1], atol=1e-5)
 
 
 def test_the_environment_names_the_graph_and_then_nothing_is_fetched(graph_file, tmp_path, monkeypatch):
     monkeypatch.setenv("SRGAN_INCEPTION", str(graph_file))
-    assert extractors.inception_file(tmp_path / "empty") == graph_file
+    assert frechet_features.inception_file(tmp_path / "empty") == graph_file
     monkeypatch.setenv("SRGAN_INCEPTION", str(tmp_path / "gone.pb"))
     with pytest.raises(SRGANError, match=r"SRGAN_INCEPTION names .*gone\.pb, which is not a file"):
-        extractors.inception_file(tmp_path / "empty")
+        frechet_features.inception_file(tmp_path / "empty")
 
 
 def test_a_graph_in_the_working_directory_is_used(graph_file, tmp_path):
     there = tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb"
     there.parent.mkdir(parents=True)
     there.write_bytes(graph_file.read_bytes())
-    assert extractors.inception_file(tmp_path / "work") == there
+    assert frechet_features.inception_file(tmp_path / "work") == there
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ def server(tmp_path):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{running.server_port}/{extractors.INCEPTION}", folder / extractors.INCEPTION
+        yield f"http://127.0.0.1:{running.server_port}/{frechet_features.INCEPTION}", folder / frechet_features.INCEPTION
         running.shutdown()
         thread.join()
 
@@ -126,12 +125,12 @@ def server(tmp_path):
 def test_a_graph_that_is_not_there_is_fetched_once_into_the_working_directory(graph_file, server, tmp_path, monkeypatch):
     address, served = server
     served.write_bytes(graph_file.read_bytes())
-    monkeypatch.setattr(extractors, "INCEPTION_URL", address)
-    path = extractors.inception_file(tmp_path / "work")
+    monkeypatch.setattr(frechet_features, "INCEPTION_URL", address)
+    path = frechet_features.inception_file(tmp_path / "work")
     assert path == tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb"
     assert path.read_bytes() == graph_file.read_bytes()
     served.unlink()
-    assert extractors.inception_file(tmp_path / "work") == path
+    assert frechet_features.inception_file(tmp_path / "work") == path
 
 
 # An empty answer is told in other words by each version of Keras.
@@ -142,9 +141,9 @@ def test_a_graph_that_cannot_be_fetched_is_told_with_what_to_do_and_leaves_nothi
     address, served = server
     if content is not None:
         served.write_bytes(content)
-    monkeypatch.setattr(extractors, "INCEPTION_URL", address)
+    monkeypatch.setattr(frechet_features, "INCEPTION_URL", address)
     with pytest.raises(SRGANError) as caught:
-        extractors.inception_file(tmp_path / "work")
+        frechet_features.inception_file(tmp_path / "work")
     said = str(caught.value)
     assert reason in said and address in said and "inception-2015-12-05.tgz" in said and "SRGAN_INCEPTION=FILE" in said
     assert str(tmp_path / "work" / "data" / "features" / "classify_image_graph_def.pb") in said
@@ -157,16 +156,16 @@ def test_only_the_true_graph_gives_what_is_called_fid(graph_file, monkeypatch, t
     with pytest.raises(
         SRGANError, match=r"is not the Inception graph of 2015, .* \(its sha256 is [0-9a-f]{16}\.\.\., not 009d6814d1bc560d"
     ):
-        extractors.load("inception", tmp_path)
+        frechet_features.load("inception", tmp_path)
 
 
 def test_unknown_features_name_those_there_are(tmp_path):
     with pytest.raises(SRGANError, match='There are no features "vgg"; choose one of: inception, mobilenet'):
-        extractors.load("vgg", tmp_path)
+        frechet_features.load("vgg", tmp_path)
 
 
 def test_no_other_features_are_called_fid():
-    assert [key for key, name in extractors.NAMES.items() if "FID" in name] == ["inception"]
+    assert [key for key, name in frechet_features.NAMES.items() if "FID" in name] == ["inception"]
 
 
 # The shell ----------------------------------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ def test_the_shell_prints_the_distance_with_its_counts(graph_file, tmp_path, mon
     sets = [RNG.integers(low, 256, (count, SIDE, SIDE, 3), np.uint8) for low, count in ((0, 6), (100, 9))]
     folders = [save_folder(tmp_path / name, pictures) for name, pictures in zip("ab", sets, strict=True)]
     assert main(["frechet", *map(str, folders), "--workdir", str(tmp_path)]) == 0
-    extract = extractors.inception(graph_file)
+    extract = frechet_features.inception(graph_file)
     value = frechet.distance(*(frechet.fit(extract(pictures)) for pictures in sets))
     assert capsys.readouterr().out == f"FID {value:.2f} (6 images against 9: fewer than 500, so it says little)\n"
     assert value > 0.1
@@ -213,9 +212,9 @@ def weights_file(shared_data) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mobilenet(weights_file) -> extractors.Extractor:
+def mobilenet(weights_file) -> frechet_features.Extractor:
     with precision.policy("mixed_bfloat16"):  # which it must not take over
-        return extractors.mobilenet(weights_file)
+        return frechet_features.mobilenet(weights_file)
 
 
 @pytest.mark.parametrize("name, classes", [("chelsea", {281, 282, 285}), ("coffee", {967})])  # tabby, tiger, Egyptian cat; espresso
@@ -233,7 +232,7 @@ def test_mobilenet_knows_what_is_on_the_sample_photos(mobilenet, weights_file, n
 def test_mobilenet_sees_what_keras_preprocessing_makes_of_0_to_255(mobilenet, weights_file):
     pictures = np.stack([skimage.data.coffee()[:224, :224], skimage.data.chelsea()[:224, :224]])
     seen = keras.applications.mobilenet.preprocess_input(pictures.astype(np.float32))
-    expected = extractors._mobilenet_network(weights_file)(seen, training=False)
+    expected = frechet_features._mobilenet_network(weights_file)(seen, training=False)
     np.testing.assert_allclose(mobilenet(pictures), expected, atol=1e-4)
 
 
@@ -251,7 +250,7 @@ def test_its_distance_grows_with_the_damage(mobilenet, shared_data):
     pairs = evaluation.benchmark(shared_data / "benchmarks" / "Set5")
     hr = [images.centre_crop(hr, 224) for _, _, hr in pairs]
     noisy = [np.clip(h + RNG.normal(0, 2, h.shape), 0, 255).astype(np.uint8) for h in hr]
-    bicubic, nearest = ([enlarge(images.degrade(h)) for h in hr] for enlarge in (upscale.bicubic, upscale.nearest))
+    bicubic, nearest = ([enlarge(images.degrade(h)) for h in hr] for enlarge in (network.bicubic, network.nearest))
     truth = frechet.gaussian(hr, mobilenet)
     values = [frechet.distance(truth, frechet.gaussian(pictures, mobilenet)) for pictures in (hr, noisy, bicubic, nearest)]
     assert values[0] < 1e-3
@@ -261,15 +260,15 @@ def test_its_distance_grows_with_the_damage(mobilenet, shared_data):
 def test_the_environment_names_the_weights_of_mobilenet(mobilenet, weights_file, monkeypatch, tmp_path):
     monkeypatch.setenv("SRGAN_MOBILENET", str(weights_file))
     picture = skimage.data.chelsea()[None, :224, :224]
-    np.testing.assert_allclose(extractors.load("mobilenet", tmp_path)(picture), mobilenet(picture), atol=1e-5)
+    np.testing.assert_allclose(frechet_features.load("mobilenet", tmp_path)(picture), mobilenet(picture), atol=1e-5)
 
 
 def test_a_file_that_holds_other_arrays_is_told(tmp_path):
     np.savez(tmp_path / "other.npz", weights=np.zeros(3))
     with pytest.raises(SRGANError, match=r"MobileNet v1 0\.75 could not be loaded from .*other\.npz .*SRGAN_MOBILENET=FILE"):
-        extractors.mobilenet(tmp_path / "other.npz")
+        frechet_features.mobilenet(tmp_path / "other.npz")
     with pytest.raises(SRGANError, match=r"gone\.npz"):
-        extractors.mobilenet(tmp_path / "gone.npz")
+        frechet_features.mobilenet(tmp_path / "gone.npz")
 
 
 def test_without_a_file_keras_is_asked_for_its_weights(monkeypatch):
@@ -278,4 +277,4 @@ def test_without_a_file_keras_is_asked_for_its_weights(monkeypatch):
 
     monkeypatch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", refuse)
     with pytest.raises(SRGANError, match=r"could not be loaded from the network \(no route to host\)\. .*SRGAN_MOBILENET=FILE"):
-        extractors.mobilenet(None)
+        frechet_features.mobilenet(None)

@@ -15,12 +15,12 @@ from srgan.__main__ import main
 from srgan.config import settings
 from srgan.data import images, preparation
 from srgan.errors import SRGANError
-from srgan.results import frechet, metrics, study
-from srgan.results import frechet_features as extractors
+from srgan.results import frechet, frechet_features, metrics, study
+from srgan.runs import notebook_runner
 from srgan.runs.paths import Paths
-from srgan.upscale import network as upscale
-from tools import readme
-from tools.__main__ import main as tools_main
+from srgan.upscale import network
+from tools import readme, stamp
+from tools.__main__ import main as tools
 
 SMALL = {"blocks": 1, "filters": 8, "discriminator_filters": 4, "discriminator_dense": 8, "hr_size": 48, "batch_size": 4,
          "content": "pixels", "gan_steps": 6, "log_every": 2, "sample_every": 6, "test_fraction": 0.4}  # fmt: skip
@@ -40,8 +40,10 @@ def ran(tmp_path_factory):
     """The working directory after `python -m srgan study`."""
     workdir = tmp_path_factory.mktemp("study")
     keras.utils.set_random_seed(0)
-    network = keras.applications.MobileNet((224, 224, 3), alpha=0.75, include_top=False, pooling="avg", weights=None)
-    arrays = {extractors._array_name(layer, variable): variable.numpy() for layer in network.layers for variable in layer.weights}
+    mobilenet = keras.applications.MobileNet((224, 224, 3), alpha=0.75, include_top=False, pooling="avg", weights=None)
+    arrays = {
+        frechet_features._array_name(layer, variable): variable.numpy() for layer in mobilenet.layers for variable in layer.weights
+    }
     np.savez(workdir / "mobilenet.npz", **arrays)
     varied = photo_folder(workdir / "varied", ("coffee", "rocket"))
     faces = photo_folder(workdir / "faces", ("astronaut", "chelsea"))
@@ -67,10 +69,10 @@ def test_the_scores_are_those_of_the_models_on_the_held_out_photos(ran):
     pairs = [(name, images.degrade(hr), hr) for name, hr in (
         (photo.name, images.centre_crop(images.read_image(photo), 48)) for photo in sorted((ran / "faces_test").iterdir())
     )]  # fmt: skip
-    upscalers = {"bicubic": upscale.bicubic} | {
-        domain: upscale.load(ran / "model" / f"study-{domain}" / "srgan.weights.h5") for domain in study.PRESETS
+    upscalers = {"bicubic": network.bicubic} | {
+        domain: network.load(ran / "model" / f"study-{domain}" / "srgan.weights.h5") for domain in study.PRESETS
     }
-    extract = extractors.mobilenet(ran / "mobilenet.npz")
+    extract = frechet_features.mobilenet(ran / "mobilenet.npz")
     for key, upscaler in upscalers.items():
         scores = results["sets"]["faces"][key]
         made = [upscaler(lr) for _, lr, _ in pairs]
@@ -96,7 +98,7 @@ def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
     mark = readme.BEGIN.format("study-docs")
     (tmp_path / "docs" / "study.md").write_text(f"above\n{mark}\nold\n{readme.END}\nbelow\n")
     monkeypatch.setattr(readme, "PROJECT", tmp_path)
-    assert tools_main(["study-docs", "--folder", str(ran / "output" / "study")]) == 0
+    assert tools(["study-docs", "--folder", str(ran / "output" / "study")]) == 0
     text = (tmp_path / "docs" / "study.md").read_text()
     assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{readme.END}\nbelow\n")
     assert "| faces (4 images) | Model B (faces) |" in text and "6 steps a model" in text
@@ -106,7 +108,7 @@ def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
 
 
 def test_without_results_the_docs_say_what_to_run(tmp_path, capsys):
-    assert tools_main(["study-docs", "--folder", str(tmp_path)]) == 1
+    assert tools(["study-docs", "--folder", str(tmp_path)]) == 1
     assert "no results of the study" in capsys.readouterr().err
 
 
@@ -117,6 +119,11 @@ def test_held_out_photos_are_the_data_sets_own_or_those_of_another(photos, tmp_p
     assert [name for name, _, _ in own] == dataset.test.names()
     other = study.held_out(dataset, f"folder:{photos}")
     assert len(other) == 8 and all(hr.shape == (32, 32, 3) and lr.shape == (8, 8, 3) for _, lr, hr in other)
+
+
+def test_the_notebook_is_committed_as_stamp_writes_it():
+    text = (notebook_runner.FOLDER / f"{notebook_runner.STUDY}.ipynb").read_text(encoding="utf-8")
+    assert stamp.stamped(notebook_runner.STUDY, text) == text, "run python -m tools stamp"
 
 
 def test_an_unknown_folder_of_results_is_refused(tmp_path):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from srgan.results import widgets as viewing
+from srgan.results import widgets
 
 
 def pictures(page: str) -> list[np.ndarray]:
@@ -22,7 +22,7 @@ def pictures(page: str) -> list[np.ndarray]:
 
 def test_a_slider_holds_both_pictures_the_after_one_below():
     before, after = np.full((30, 40, 3), 50, np.uint8), np.full((30, 40, 3), 200, np.uint8)
-    page = viewing.slider(before, after, ("bicubic", "<SRGAN>"))
+    page = widgets.slider(before, after, ("bicubic", "<SRGAN>")).data
     below, above = pictures(page)
     assert below.shape == above.shape == (30, 40, 3)
     assert abs(int(below.mean()) - 200) < 2 and abs(int(above.mean()) - 50) < 2
@@ -32,19 +32,20 @@ def test_a_slider_holds_both_pictures_the_after_one_below():
 
 def test_a_wide_picture_is_shrunk_and_pictures_of_two_sizes_are_refused():
     wide = np.zeros((300, 2400, 3), np.uint8)
-    assert [picture.shape for picture in pictures(viewing.slider(wide, wide, ("a", "b")))] == [(150, 1200, 3)] * 2
+    assert [picture.shape for picture in pictures(widgets.slider(wide, wide, ("a", "b")).data)] == [(150, 1200, 3)] * 2
     with pytest.raises(ValueError, match="of one size"):
-        viewing.slider(wide, wide[:100], ("a", "b"))
+        widgets.slider(wide, wide[:100], ("a", "b"))
 
 
 def test_a_download_link_is_the_file_itself(tmp_path, monkeypatch):
     path = tmp_path / 'a "b" & c.png'
     path.write_bytes(b"\x89PNG and so on")
-    link = viewing.download_link(path)
+    link = widgets.download_link(path).data
     assert base64.b64decode(re.search(r"data:image/png;base64,([\w+/=]+)", link).group(1)) == path.read_bytes()
     assert 'download="a &quot;b&quot; &amp; c.png"' in link
-    monkeypatch.setattr(viewing, "MOST_INLINE", 3)
-    assert "base64" not in viewing.download_link(path) and str(tmp_path) in viewing.download_link(path)
+    monkeypatch.setattr(widgets, "MOST_INLINE", 3)
+    told = widgets.download_link(path).data
+    assert "base64" not in told and str(tmp_path) in told
 
 
 def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
@@ -58,9 +59,9 @@ def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
 
 def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widgets():
     got = []
-    box = viewing.upload("image/*", lambda name, content: got.append((name, content)))
+    box = widgets.upload("image/*", lambda name, content: got.append((name, content)))
     assert box.children[0].multiple
     choose(box.children[0], {"a.png": b"1", "b.png": b"2"})
     assert got == [("a.png", b"1"), ("b.png", b"2")]
-    assert viewing._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
-    assert viewing._files(({"name": "c.png", "content": memoryview(b"3")},)) == [("c.png", b"3")]
+    assert widgets._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
+    assert widgets._files(({"name": "c.png", "content": memoryview(b"3")},)) == [("c.png", b"3")]

@@ -126,12 +126,5 @@ def test_the_summary_is_that_of_the_standard_library_for_every_loss_and_nothing_
         assert entry["minimum"] == min(numbers)
 
 
-def test_the_summary_as_a_table():
-    rows = [{"step": 10.0, "loss": 0.5, "learning_rate": 1e-4}, {"step": 3000.0, "loss": 0.25, "learning_rate": 1e-5}]
-    assert history.summary_table(rows).splitlines() == [
-        "| loss to step 3,000 (rows: 2) | mean | standard deviation | minimum |",
-        "|---|---|---|---|",
-        "| loss | 0.375 | 0.125 | 0.25 |",
-    ]
-    assert history.summary_table([]) == "No losses were recorded."
+def test_nothing_recorded_has_no_summary():
     assert history.summary([]) == []

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-import utils
 from srgan.errors import SRGANError
+from srgan.results import plots
 from srgan.runs import history, older_histories
 from srgan.train.training import COLUMNS
 
@@ -98,7 +98,7 @@ def test_columns_are_those_of_our_own_history_and_the_same_plots_and_summary_com
     assert set(older_histories.COLUMNS) <= set(COLUMNS["srgan"])
     (tmp_path / "loss.txt").write_text("\n".join(lines(range(1, 101))))
     rows = older_histories.read(tmp_path / "loss.txt")
-    whole, detail = utils.plot_losses(rows, window=(40, 60), unit="epoch").axes
+    whole, detail = plots.losses(rows, window=(40, 60), adversarial_weight=0.001, unit="epoch").axes
     curves = {line.get_label(): line for line in whole.lines}
     np.testing.assert_array_equal(curves["content loss"].get_xdata(), np.arange(1, 101))
     np.testing.assert_allclose(whole.lines[0].get_ydata(), 1 / np.arange(1, 101))  # perceptual, not smoothed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from srgan.results.tables import Table
+
 METHOD = """\
 Each contender runs in a process of its own. All of a table are set up and warmed up, then they are measured in turn, one
 measurement each in every round, forward and backward by turns, so that what else goes on on the machine hits all alike;
@@ -67,9 +69,7 @@ def markdown(results: dict) -> str:
     parts = ["# How fast it is", "Written by `python -m tools bench --markdown docs/bench.md`.", METHOD, machine]
     for section in results["sections"].values():
         table = rows(section)
-        lines = ["| " + " | ".join(row) + " |" for row in table]
-        lines.insert(1, "|---|" + "---:|" * (len(table[0]) - 1))
-        parts += [f"## {section['title']}", "\n".join(lines)]
+        parts += [f"## {section['title']}", Table(table[0], table[1:], numeric=True).markdown()]
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The state of a running training as a small piece of HTML: one bar and a line of numbers, in the page's own colours."""
+"""The state of a running training as a small piece of HTML: a bar and a line of numbers, in the colours of the page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 
 from srgan.config import STAGES
+from srgan.results import palette
 from srgan.runs.progress import ago, clock
 
 SHOWN = {"loss": "loss", "perceptual": "perceptual loss", "content": "content loss", "discriminator": "discriminator loss",
@@ -17,16 +18,16 @@ FORMATS = {"d_hr": "{:.2f}", "d_sr": "{:.2f}", "images_per_second": "{:,.0f}", "
 _OUTER = "font-family:system-ui,sans-serif;font-size:13px;line-height:1.6;max-width:760px"
 _ROW = "display:flex;flex-wrap:wrap;gap:0 1.4em"
 _BAR = "height:9px;margin:3px 0;border-radius:5px;overflow:hidden;background:rgba(128,128,128,.3)"
-_FILL = "height:100%;background:#1f77b4"
+_FILL = f"height:100%;background:{palette.BLUE}"
 
 
 @dataclass
-class Panel:
+class TrainingPanel:
     """What is known of a training. A notebook shows it as HTML, anything else as one line."""
 
     stage: str
     step: int
-    horizon: int
+    total_steps: int
     seconds_left: float = 0.0  # 0: not known
     row: dict[str, float] = field(default_factory=dict)  # the newest of the loss history
     checkpoint: tuple[int, float] | None = None  # the last one's step, and when it was saved (time.time)
@@ -36,8 +37,8 @@ class Panel:
 
     def state(self) -> str:
         """ "4:10 left", "done" or "stopped"."""
-        if self.ended or self.step >= self.horizon:
-            return "done" if self.step >= self.horizon else "stopped"
+        if self.ended or self.step >= self.total_steps:
+            return "done" if self.step >= self.total_steps else "stopped"
         return f"{clock(self.seconds_left)} left" if self.seconds_left else "measuring the speed"
 
     def numbers(self) -> dict[str, str]:
@@ -52,8 +53,8 @@ class Panel:
         return "; ".join(filter(None, (f"checkpoint of step {step:,}: {ago(time.time() - when)}", self.drive)))
 
     def _repr_html_(self) -> str:
-        done = 100 * min(self.step / max(self.horizon, 1), 1)
-        head = (f"<b>{STAGES[self.stage]}</b>", f"step {self.step:,} of {self.horizon:,}", f"{done:.0f} %", self.state())
+        done = 100 * min(self.step / max(self.total_steps, 1), 1)
+        head = (f"<b>{STAGES[self.stage]}</b>", f"step {self.step:,} of {self.total_steps:,}", f"{done:.0f} %", self.state())
         numbers = (f'<span style="opacity:.7">{name}</span> {value}' for name, value in self.numbers().items())
         return (
             f'<div class="srgan-panel" style="{_OUTER}"><div style="{_ROW}">{_spans(head)}</div>'
@@ -66,7 +67,7 @@ class Panel:
 
     def __repr__(self) -> str:
         numbers = "  ".join(f"{name} {value}" for name, value in self.numbers().items())
-        told = f"{STAGES[self.stage]} step {self.step:,} of {self.horizon:,}, {self.state()}"
+        told = f"{STAGES[self.stage]} step {self.step:,} of {self.total_steps:,}, {self.state()}"
         return "  ".join(filter(None, (told, numbers, self.saved(), self.note)))
 
 
