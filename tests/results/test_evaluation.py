@@ -127,7 +127,7 @@ def test_each_method_is_measured_on_each_image_as_by_hand(tiny, evaluated):
     lr, hr = preparation.prepare(tiny, paths).test.pair(0)
     name = preparation.prepare(tiny, paths).test.names()[0]
     size = (hr.shape[1], hr.shape[0])
-    networks = {stage: network.network(weights.load(paths.weights(stage)))(lr) for stage in ("srresnet", "srgan")}
+    networks = {stage: network.load(paths.weights(stage))(lr) for stage in ("srresnet", "srgan")}
     by_hand = {"nearest": lr.repeat(4, axis=0).repeat(4, axis=1),
                "bicubic": np.asarray(Image.fromarray(lr).resize(size, Image.Resampling.BICUBIC))} | networks  # fmt: skip
     assert not np.array_equal(by_hand["srresnet"], by_hand["srgan"])
