@@ -36,7 +36,11 @@ def download(url: str, path: Path, count: int = 0, timeout: float = TIMEOUT) -> 
     taken up again as long as that brings more. Raises MirrorError, and SRGANError if the disk fails.
     """
     resumed = size_of(path) > 0
-    _persist(lambda: _request(url, path, count, timeout), lambda: size_of(path))
+    try:
+        _persist(lambda: _request(url, path, count, timeout), lambda: size_of(path))
+    finally:
+        if not size_of(path):
+            path.unlink(missing_ok=True)
     return resumed
 
 

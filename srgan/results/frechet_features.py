@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +10,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan.data.fetch import RemoteFile, fault, fetch
 from srgan.errors import SRGANError
 from srgan.models import precision
-from srgan.runs.paths import write_atomically
 
 NAMES = {"inception": "FID", "mobilenet": "Frechet distance (MobileNet v1 0.75)"}
 Extractor = Callable[[np.ndarray], np.ndarray]  # (B, H, W, 3) uint8 -> (B, D) float32
 
-INCEPTION = "classify_image_graph_def.pb"
-# Where the evaluation suite of guided diffusion keeps it (95,673,916 bytes; the sha256 is the one that others who use it
-# publish), and where it came from: an archive that holds it, for which nobody gives a checksum.
-INCEPTION_URL = "https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/classify_image_graph_def.pb"
-INCEPTION_SHA256 = "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6"
+# Where the evaluation suite of guided diffusion keeps it (the sha256 is the one that others who use it publish), and where
+# it came from: an archive that holds it, for which nobody gives a checksum.
+INCEPTION = RemoteFile(
+    "classify_image_graph_def.pb",
+    ("https://openaipublic.blob.core.windows.net/diffusion/jul-2021/ref_batches/classify_image_graph_def.pb",),
+    95_673_916,
+    "sha256:009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6",
+)
 INCEPTION_ARCHIVE = "http://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
 
 
@@ -56,39 +58,24 @@ def inception(path: Path) -> Extractor:
 def inception_file(workdir: Path) -> Path:
     """The graph's file, fetched where it is not there. Raises SRGANError if it cannot be had or is another one."""
     named = os.environ.get("SRGAN_INCEPTION")
-    path = Path(named).expanduser() if named else workdir / "data" / "features" / INCEPTION
-    if named and not path.is_file():
-        raise SRGANError(f"SRGAN_INCEPTION names {named}, which is not a file.")
+    if not named:
+        try:
+            return fetch(INCEPTION, workdir / "data" / "features")
+        except SRGANError as error:
+            raise SRGANError(
+                f"{error} It is also in {INCEPTION_ARCHIVE}. Or name the file: SRGAN_INCEPTION=FILE. Or take the features of "
+                "another network, which give a distance of another name: mobilenet."
+            ) from error
+    path = Path(named).expanduser()
     if not path.is_file():
-        _fetch(path)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != INCEPTION_SHA256:
+        raise SRGANError(f"SRGAN_INCEPTION names {named}, which is not a file.")
+    complaint = fault(path, INCEPTION)
+    if complaint:
         raise SRGANError(
-            f"{path} is not the Inception graph of 2015, {INCEPTION} (its sha256 is {digest[:16]}..., not "
-            f"{INCEPTION_SHA256[:16]}...), and only that one's distance is called FID. Take it away, or name the right one: "
-            "SRGAN_INCEPTION=FILE."
+            f"{path} is not the Inception graph of 2015, {INCEPTION.name} ({complaint}), and only that one's distance is called "
+            "FID. Name the right one: SRGAN_INCEPTION=FILE."
         )
     return path
-
-
-def _fetch(path: Path) -> None:
-    """Download the graph to `path`. Raises SRGANError that says how to get it by hand."""
-
-    def download(temporary: Path) -> None:
-        keras.utils.get_file(
-            temporary.name, INCEPTION_URL, file_hash=INCEPTION_SHA256, hash_algorithm="sha256",
-            cache_dir=temporary.parent, cache_subdir="",
-        )  # fmt: skip
-
-    try:
-        write_atomically(path, download)
-    except Exception as error:  # Keras raises whatever urllib raised, in words of its own
-        raise SRGANError(
-            f"The Inception graph of 2015 could not be fetched ({error}). Get {INCEPTION} by hand, from {INCEPTION_URL} or out "
-            f"of {INCEPTION_ARCHIVE}, and put it at {path}, or name it: SRGAN_INCEPTION=FILE. Or take the features of another "
-            "network, which give a distance of another name: mobilenet."
-        ) from error
 
 
 def mobilenet(weights: str | os.PathLike | None) -> Extractor:

@@ -10,17 +10,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from srgan.data.fetch import RemoteFile, fetch
 from srgan.errors import SRGANError
 from srgan.models import precision
-from srgan.runs.paths import write_atomically
 
 _NETWORKS = {"vgg19": keras.applications.VGG19, "vgg16": keras.applications.VGG16}
 _CONVOLUTIONS = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}  # of each block
 _MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet, subtracted in training these networks
 
-_URL = "https://storage.googleapis.com/tensorflow/keras-applications"  # of Keras's own weights, with their checksums
-_FILE = "{}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_MD5 = {"vgg19": "253f8cb515780f3b799900260a226db6", "vgg16": "6d6bbae143d832006294945121d1f1fc"}
+_URL = "https://storage.googleapis.com/tensorflow/keras-applications"
+_KERAS = {  # its own weights, with their sizes and checksums
+    network: RemoteFile(name := f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5", (f"{_URL}/{network}/{name}",), size, md5)
+    for network, size, md5 in (
+        ("vgg19", 80_134_624, "md5:253f8cb515780f3b799900260a226db6"),
+        ("vgg16", 58_889_256, "md5:6d6bbae143d832006294945121d1f1fc"),
+    )
+}
 
 Features = Callable[[tf.Tensor], tf.Tensor]
 
@@ -68,22 +73,14 @@ def extractor(network: keras.Model, scale: float) -> Features:
 
 def _load(network: str, local: str | None, folder: Path) -> keras.Model:
     """The network with the weights of the file `local`, or with Keras's own."""
-    name, md5 = _FILE.format(network), _MD5[network]
+    advice = f'Or name a file: SRGAN_{network.upper()}=FILE. Or train on pixels instead: content = "pixels".'
     try:
-        if not local:
-            local = folder / name
-            if not local.is_file():
-                write_atomically(local, lambda temporary: keras.utils.get_file(
-                    temporary.name, f"{_URL}/{network}/{name}", file_hash=md5, hash_algorithm="md5",
-                    cache_dir=temporary.parent, cache_subdir="",
-                ))  # fmt: skip
-        return _NETWORKS[network](include_top=False, weights=str(local))
-    except Exception as error:  # Keras raises whatever urllib or h5py raised
-        raise SRGANError(
-            f"The ImageNet weights of {network.upper()} could not be loaded from {local} ({error}). "
-            f"Check the connection; or fetch {_URL}/{network}/{name} by hand and put it there, or name it: "
-            f'SRGAN_{network.upper()}=FILE; or train on pixels instead: content = "pixels".'
-        ) from error
+        path = local or fetch(_KERAS[network], folder)
+        return _NETWORKS[network](include_top=False, weights=str(path))
+    except SRGANError as error:
+        raise SRGANError(f"{error} {advice}") from error
+    except Exception as error:  # Keras raises whatever h5py raised
+        raise SRGANError(f"The weights of {network.upper()} could not be loaded from {path} ({error}). {advice}") from error
 
 
 def _from_arrays(network: str, layer: str, path: Path) -> keras.Model:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import sys
 from pathlib import Path
 
@@ -12,11 +14,13 @@ import skimage.data
 import tensorflow as tf
 
 from srgan.data import images
+from srgan.data.fetch import RemoteFile
 from srgan.errors import SRGANError
 from srgan.models import precision
 from srgan.results import evaluation
 from srgan.train import perceptual_features as features
 from srgan.upscale import network as upscale
+from tests.servers import serve
 
 NOWHERE = Path("nowhere")  # nothing is downloaded
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
@@ -81,56 +85,50 @@ def test_pixels_need_no_features():
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
 def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch, tmp_path):
-    def refuse(*arguments, **keywords):
-        raise Exception("URL fetch failure: no route to host")  # as Keras does
-
-    monkeypatch.setattr(keras.utils, "get_file", refuse)
-    monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
-    with pytest.raises(SRGANError) as caught:
-        features.features(f"{network}/block2_conv2", 1.0, tmp_path)
-    said, name = str(caught.value), f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    assert f"{network.upper()} could not be loaded from {tmp_path / name} (URL fetch failure: no route to host)" in said
-    assert f"fetch https://storage.googleapis.com/tensorflow/keras-applications/{network}/{name} by hand and put it there" in said
+    name = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    with serve() as server:
+        file = dataclasses.replace(features._KERAS[network], mirrors=(server.address("missing", name),))
+        monkeypatch.setitem(features._KERAS, network, file)
+        monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
+        with pytest.raises(SRGANError) as caught:
+            features.features(f"{network}/block2_conv2", 1.0, tmp_path)
+    said = str(caught.value)
+    assert f"{name} could not be fetched. What was tried:\n  {file.mirrors[0]}: HTTP 404" in said
+    assert f"put the file at {tmp_path / name}" in said
     assert f"SRGAN_{network.upper()}=FILE" in said and 'content = "pixels"' in said
     assert list(tmp_path.iterdir()) == []
 
 
-def test_addresses_and_checksums_are_those_of_keras(monkeypatch, tmp_path):
+def test_addresses_and_checksums_are_those_of_keras(monkeypatch):
     """What Keras's own networks ask for, seen where they ask for it."""
     asked = {}
 
     def note(name, origin, file_hash=None, **keywords):
-        asked[name] = origin, file_hash
+        asked[name] = ((origin,), f"md5:{file_hash}")
         raise Exception("that is all")
 
+    monkeypatch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", note)
     for network, build in (("vgg19", keras.applications.VGG19), ("vgg16", keras.applications.VGG16)):
-        asked.clear()
-        with monkeypatch.context() as patch:
-            patch.setattr(sys.modules[keras.utils.get_file.__module__], "get_file", note)
-            with pytest.raises(Exception, match="that is all"):
-                build(include_top=False, weights="imagenet")
-        ((name, theirs),) = asked.items()
-        with monkeypatch.context() as patch:
-            patch.setattr(keras.utils, "get_file", note)
-            patch.delenv(f"SRGAN_{network.upper()}", raising=False)
-            with pytest.raises(SRGANError):
-                features.features(f"{network}/block2_conv2", 1.0, tmp_path)
-        assert theirs in [ours for key, ours in asked.items() if key != name]
+        with pytest.raises(Exception, match="that is all"):
+            build(include_top=False, weights="imagenet")
+        file = features._KERAS[network]
+        assert asked[file.name] == (file.mirrors, file.checksum)
 
 
 def test_the_weights_are_downloaded_once(vgg19, monkeypatch, tmp_path):
-    calls = []
-
-    def download(name, origin, cache_dir, **keywords):
-        calls.append(origin)
-        write_keras_file(vgg19, cache_dir / name)
-
-    monkeypatch.setattr(keras.utils, "get_file", download)
+    write_keras_file(vgg19, tmp_path / "served.h5")
+    content, folder = (tmp_path / "served.h5").read_bytes(), tmp_path / "data" / "features"
     monkeypatch.delenv("SRGAN_VGG19", raising=False)
-    first, second = (features.features("vgg19/block1_conv2", 1.0, tmp_path / "data" / "features") for _ in range(2))
-    assert len(calls) == 1
+    with serve() as server:
+        server.files["vgg19.h5"] = content
+        checksum = f"md5:{hashlib.md5(content).hexdigest()}"
+        monkeypatch.setitem(
+            features._KERAS, "vgg19", RemoteFile("vgg19.h5", (server.address("good", "vgg19.h5"),), len(content), checksum)
+        )
+        first, second = (features.features("vgg19/block1_conv2", 1.0, folder) for _ in range(2))
+        assert len(server.asked) == 1
     np.testing.assert_array_equal(first(in_range(IMAGES)), second(in_range(IMAGES)))
-    assert [path.name for path in (tmp_path / "data" / "features").iterdir()] == [calls[0].rpartition("/")[2]]
+    assert [path.name for path in folder.iterdir()] == ["vgg19.h5"]
 
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
