@@ -1,4 +1,4 @@
-"""The two layers that Keras does not have, and three of its own that train faster here with the same weights and numbers.
+"""Two layers that Keras lacks, and three of Keras's own that train faster here with the same weights and numbers.
 
 A file or checkpoint of the stock layers loads into the fast ones and the other way round: shapes are equal, and the names
 of the classes too, since Keras's weights files list layers by them.
@@ -48,14 +48,14 @@ class BicubicUpsampling(keras.layers.Layer):
 class PReLU(keras.layers.PReLU):
     """x where x >= 0, else slope * x (He et al. 2015), with a gradient written out to pass over memory less often.
 
-    Where no slope is above 1 nor will be (`gentle`), the greater of the two is the same with one pass less.
+    `slopes_at_most_one`: set for inference where it holds; then the greater of x and slope * x is the same, in one pass less.
     """
 
-    gentle = False
+    slopes_at_most_one = False
 
     def call(self, x):
         slope = tf.cast(self.alpha, x.dtype)
-        return tf.maximum(x, slope * x) if self.gentle else _prelu(x, slope)
+        return tf.maximum(x, slope * x) if self.slopes_at_most_one else _prelu(x, slope)
 
 
 @tf.custom_gradient

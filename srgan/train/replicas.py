@@ -129,8 +129,8 @@ def _sum_of_workers(array: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def deaths_told() -> Iterator[None]:
-    """Inside, the death of another worker is an SRGANError."""
+def lost_workers_told() -> Iterator[None]:
+    """Inside, the loss of another worker is told as an SRGANError."""
     try:
         yield
     except _LOST as error:

@@ -25,7 +25,7 @@ def folded(generator: keras.Model, config: Config, policy: str = "float32") -> k
             norm = layers.get(layer.name.replace("conv", "norm")) if "conv" in layer.name else None
             layer.set_weights(_fold(*weights, norm) if norm else weights)
         if isinstance(layer, PReLU):
-            layer.gentle = bool((weights[0] <= 1).all())
+            layer.slopes_at_most_one = bool((weights[0] <= 1).all())
     return plain
 
 

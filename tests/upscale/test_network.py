@@ -304,8 +304,8 @@ def test_slopes_above_one_are_computed_as_such(slope):
         alpha = network.get_layer(name).alpha
         alpha.assign(tf.where(tf.range(8) == 3, slope, -0.1) * tf.ones_like(alpha))
     plain = folded(network, config)
-    assert plain.get_layer("head_prelu").gentle == plain.get_layer("up2_prelu").gentle == (slope <= 1)
-    assert plain.get_layer("block1_prelu").gentle and not network.get_layer("block1_prelu").gentle
+    assert plain.get_layer("head_prelu").slopes_at_most_one == plain.get_layer("up2_prelu").slopes_at_most_one == (slope <= 1)
+    assert plain.get_layer("block1_prelu").slopes_at_most_one and not network.get_layer("block1_prelu").slopes_at_most_one
     lr = RNG.random((2, 6, 7, 3), np.float32)
     np.testing.assert_allclose(plain(lr), network(lr, training=False), atol=2e-5)
 

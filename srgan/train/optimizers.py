@@ -1,0 +1,39 @@
+"""Adam with what half precision and several replicas add to it."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from srgan.config import Optimization
+from srgan.train import replicas
+
+
+def adam(settings: Optimization, network: keras.Model) -> keras.optimizers.Optimizer:
+    """Adam for `network`, its moments already made so that a checkpoint finds them; with loss scaling in float16."""
+    optimizer = keras.optimizers.Adam(
+        learning_rate=0.0, beta_1=settings.adam_beta1, epsilon=settings.adam_epsilon, name=f"adam_{network.name}"
+    )
+    if network.dtype_policy.name == "mixed_float16":
+        optimizer = LossScale(optimizer, name=f"scale_{network.name}")
+    optimizer.build(network.trainable_variables)
+    return optimizer
+
+
+def gradients(tape: tf.GradientTape, loss: tf.Tensor, network: keras.Model, optimizer: keras.optimizers.Optimizer) -> list:
+    """d `loss` / d weights of `network` as `optimizer` takes them.
+
+    In float16 they are scaled up, and scaled down again inside `apply`. The optimizer adds up what the replicas find, so
+    each counts for its share.
+    """
+    factor = optimizer.scale_loss(tf.constant(1.0 / replicas.count()))
+    return tape.gradient(loss, network.trainable_variables, output_gradients=factor)
+
+
+class LossScale(keras.optimizers.LossScaleOptimizer):
+    """Keras's loss scaling, where all replicas skip an update if the gradient of one of them is not finite."""
+
+    def check_finite(self, grads):
+        failed = 1.0 - tf.cast(super().check_finite(grads), tf.float32)
+        context = tf.distribute.get_replica_context()
+        return tf.equal(context.all_reduce(tf.distribute.ReduceOp.SUM, failed), 0.0)
