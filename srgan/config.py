@@ -110,7 +110,7 @@ class Discriminator(Group):
     filters: int = setting(64, name="discriminator_filters", at_least=1)  # of the first convolution; the last has 8 times as many
     dense: int = setting(1024, name="discriminator_dense", at_least=1)  # units of the layer before the logits
     norm: bool = setting(True, name="discriminator_norm")  # batch norm; without it, each picture is judged alone
-    order: Literal["norm_first", "activation_first"] = setting("norm_first", name="discriminator_order")  # conv-BN-LeakyReLU or not
+    order: Literal["norm_first", "activation_first"] = setting("norm_first", name="discriminator_order")  # BN before LeakyReLU
     momentum: float = setting(0.99, name="discriminator_momentum", at_least=0, below=1)  # of batch norm's moving averages
 
 
@@ -255,7 +255,7 @@ class Config:
 
 
 def settings(**values) -> Config:
-    """The run with these settings, by plain name, and all others at their defaults. Raises SRGANError for names and values that are wrong."""
+    """The run with these settings, by plain name, and all others at their defaults. Raises SRGANError for wrong ones."""
     known = {name: (group, field.name) for name, group, field in fields()}
     chosen: dict[str, dict] = {field.name: {} for field in dataclasses.fields(Config)}
     for name, value in values.items():

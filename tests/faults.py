@@ -27,7 +27,8 @@ from srgan.errors import SRGANError
 from srgan.runs import checkpoints
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
-from srgan.train import records, training
+from srgan.train import held_out, resuming, saving, training
+from srgan.upscale import network
 from tests.archives import tar_of, zip_of
 from tests.servers import drive_at, serve
 
@@ -92,7 +93,7 @@ class Silent(Progress):
 
 
 def make_run(config: Config, paths: Paths) -> None:
-    """Both stages, with two checkpoints each: at the horizon, and one step before."""
+    """Both stages, with two checkpoints each: at the end, and one step before."""
     for stage in config.stages:
         earlier = config.replace(pretrain_steps=config.optimization.pretrain_steps - 1, gan_steps=config.optimization.gan_steps - 1)
         training.fit(earlier, paths, stage, Silent())
@@ -127,7 +128,7 @@ def _outcome(config: Config, paths: Paths) -> str:
             if checkpoint is not None and checkpoint.step >= config.total_steps(stage):
                 state = training.fit(config, paths, stage, progress)  # does not train, but mends the weights
             else:
-                state = training.resume(config, paths, stage, preparation.prepare(config, paths), progress)
+                state = resuming.resume(config, paths, stage, preparation.prepare(config, paths), progress)
         except SRGANError as error:
             return f"stopped in words: {_shorten(str(error), paths)}"
         passed = sum("passed over" in sentence for sentence in progress.said)
@@ -196,19 +197,20 @@ def failing(operation: str, nth: int, number: int) -> Iterator[list[int]]:
 def failed_saves(config: Config, paths: Paths, errors: tuple[int, ...] = ERRORS) -> Iterator[tuple[str, str, str]]:
     """(operation, error, outcome) for the calls that a save makes, failing in turn."""
     dataset = preparation.prepare(config, paths)
-    state = training.resume(config, paths, "srgan", dataset, Silent())
+    state = resuming.resume(config, paths, "srgan", dataset, Silent())
     before = state.step
-    records.held_out_metrics(state, dataset)  # traces the network before the failures begin
+    upscaler = network.network(state.generator)
+    held_out.score(upscaler, dataset)  # traces the network before the failures begin
 
     def save(operation: str, nth: int, number: int) -> tuple[int, bool]:
         """How many calls there were, and whether it stopped in words; then all is as before."""
         state.step, stopped = before + 1, False
         with failing(operation, nth, number) as calls:
             try:
-                records.save(config, paths, state, dataset)
+                saving.save(config, paths, state, dataset, upscaler)
             except SRGANError:
                 stopped = True
-        again = training.resume(config, paths, "srgan", dataset, Silent())
+        again = resuming.resume(config, paths, "srgan", dataset, Silent())
         assert again.step in (before, before + 1), f"{operation} {nth}: step {again.step}"
         for path in paths.checkpoints.glob(f"srgan-{before + 1:08d}.npz"):
             path.unlink()

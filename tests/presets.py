@@ -46,7 +46,7 @@ def few_steps(name: str, steps: int, **changes) -> Config:
     """The preset on the sample photos, each of its stages for so many steps."""
     config = presets.preset(name, dataset="samples", log_every=1, sample_every=steps, **changes)
     return config.replace(**{
-        field: min(getattr(config, field), steps) for field in ("pretrain_steps", "discriminator_steps", "gan_steps")
+        name: min(config.flat()[name], steps) for name in ("pretrain_steps", "discriminator_steps", "gan_steps")
     })  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from srgan.results import evaluation, metrics
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
 from srgan.train import training
+from srgan.upscale import network
 
 
 @contextlib.contextmanager
@@ -45,7 +46,7 @@ def trained(steps: int, workdir: Path) -> float:
     paths = Paths(workdir, config.name)
     state = training.fit(config, paths, "srresnet", Progress())
     pairs = evaluation.held_out(preparation.prepare(config, paths))
-    return float(np.mean([metrics.psnr_y(hr, state.upscale(lr)) for _, lr, hr in pairs]))
+    return float(np.mean([metrics.psnr_y(hr, network.network(state.generator)(lr)) for _, lr, hr in pairs]))
 
 
 def main() -> None:

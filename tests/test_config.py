@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from srgan.config import STAGES, Config, settings
+from srgan.config import STAGES, Config, fields, flat_group, settings
 from srgan.errors import SRGANError
 from srgan.presets import PRESETS, preset
 
@@ -20,7 +20,7 @@ def test_an_unknown_preset_is_named_together_with_those_there_are():
 def test_an_unknown_setting_is_named_together_with_those_there_are(make):
     with pytest.raises(SRGANError, match="There is no setting named gan_stepz") as told:
         make("quick", gan_stepz=3)
-    assert all(field.name in str(told.value) for field in dataclasses.fields(Config))
+    assert all(name in str(told.value) for name in Config().flat())
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def test_a_value_of_the_wrong_type_is_named_with_what_it_must_be(changes, words)
         settings(**changes)
 
 
-@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
-def test_no_setting_takes_a_dictionary(field):
-    with pytest.raises(SRGANError, match=f"^{field.name} must be "):
-        settings(**{field.name: {}})
+@pytest.mark.parametrize("name", Config().flat())
+def test_no_setting_takes_a_dictionary(name):
+    with pytest.raises(SRGANError, match=f"^{name} must be "):
+        settings(**{name: {}})
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_replace_checks_as_the_constructor_does():
     ],
 )
 def test_strings_of_a_shell_become_the_settings_own_type(name, text, value):
-    found = getattr(preset("quick", **{name: text}), name)
+    found = preset("quick", **{name: text}).flat()[name]
     assert found == value and type(found) is type(value)
 
 
 def test_a_whole_number_is_a_number():
-    rate = settings(gan_learning_rate=1).gan_learning_rate
+    rate = settings(gan_learning_rate=1).optimization.gan_learning_rate
     assert rate == 1.0 and type(rate) is float
 
 
@@ -139,13 +139,15 @@ def test_replace_gives_a_copy_and_leaves_the_original():
     original = preset("quick")
     before = original.flat()
     changed = original.replace(gan_steps=7, run="mine")
-    assert original.flat() == before and original.gan_steps == 300
+    assert original.flat() == before and original.optimization.gan_steps == 300
     assert changed.flat() == before | {"gan_steps": 7, "run": "mine"}
 
 
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        preset("quick").gan_steps = 7
+        preset("quick").optimization = Config().optimization
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preset("quick").optimization.gan_steps = 7
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -160,7 +162,7 @@ def test_the_run_goes_by_its_own_name_if_it_has_one():
     assert settings().name == "custom"
 
 
-def test_each_stage_has_its_own_horizon():
+def test_each_stage_has_its_own_total_of_steps():
     config = settings(pretrain_steps=11, discriminator_steps=5, gan_steps=22)
     assert {stage: config.total_steps(stage) for stage in STAGES} == {"srresnet": 11, "discriminator": 5, "srgan": 22}
     assert config.stages == ("srresnet", "discriminator", "srgan")
@@ -170,39 +172,29 @@ def test_a_stage_without_steps_is_left_out():
     config = settings(pretrain_steps=0, gan_steps=22)
     assert config.stages == ("srgan",)
     assert config.generator_stages == {"srgan": "SRGAN"}
-    assert settings(discriminator_steps=1).networks == {"srresnet": "SRResNet", "srgan": "SRGAN"}
+    assert settings(discriminator_steps=1).generator_stages == {"srresnet": "SRResNet", "srgan": "SRGAN"}
 
 
 def test_the_preset_paper_is_the_paper():
     config = preset("paper")
     # Ledig et al. 2017, §2.1.1 and figure 4: 16 blocks of 64 filters with batch norm, 9x9 at both ends; no skip of the image.
-    assert (config.generator.blocks, config.generator.filters, config.generator.head_kernel, config.generator.output_kernel) == (
-        16,
-        64,
-        9,
-        9,
-    )
-    assert (config.generator.norm, config.generator.upsampling, config.generator.global_skip) == (True, "pixel_shuffle", False)
-    assert (config.discriminator.filters, config.discriminator.dense) == (64, 1024)
+    g, d = config.generator, config.discriminator
+    assert (g.blocks, g.filters, g.head_kernel, g.output_kernel) == (16, 64, 9, 9)
+    assert (g.norm, g.upsampling, g.global_skip) == (True, "pixel_shuffle", False)
+    assert (d.filters, d.dense) == (64, 1024)
     # §2.2: VGG54 rescaled by 1/12.75 (0.006 after the square), and 1e-3 times the adversarial loss.
-    assert (config.loss.pixel_loss, config.loss.content, config.loss.adversarial_weight) == ("mse", "vgg19/block5_conv4", 1e-3)
-    assert config.loss.content_scale**2 == pytest.approx(0.006, rel=0.03)
+    loss = config.loss
+    assert (loss.pixel_loss, loss.content, loss.adversarial_weight) == ("mse", "vgg19/block5_conv4", 1e-3)
+    assert loss.content_scale**2 == pytest.approx(0.006, rel=0.03)
     # §3.2: batches of 16 crops 96x96; Adam with beta1 0.9 at 1e-4; a million steps, then 1e5 at 1e-4 and 1e5 at 1e-5.
-    assert (config.data.batch_size, config.data.hr_size, config.optimization.adam_beta1) == (16, 96, 0.9)
-    assert (config.optimization.pretrain_steps, config.optimization.gan_steps, config.optimization.gan_schedule) == (
-        10**6,
-        2 * 10**5,
-        "step",
-    )
-    assert (
-        config.optimization.pretrain_learning_rate,
-        config.optimization.gan_learning_rate,
-        config.optimization.warmup_steps,
-    ) == (1e-4, 1e-4, 0)
+    assert (config.data.batch_size, config.data.hr_size) == (16, 96)
+    steps = config.optimization
+    assert (steps.pretrain_steps, steps.gan_steps, steps.gan_schedule) == (10**6, 2 * 10**5, "step")
+    assert (steps.adam_beta1, steps.pretrain_learning_rate, steps.gan_learning_rate, steps.warmup_steps) == (0.9, 1e-4, 1e-4, 0)
 
 
-def test_other_photos_than_the_presets_own_are_taken_all():
-    assert (preset("coco64").photos, preset("coco64").smallest_side) == (1000, 360)
-    own = preset("coco64", dataset="folder:mine")
-    assert (own.data.photos, own.data.smallest_side) == (0, 0)
-    assert preset("coco64", dataset="folder:mine", photos=7).photos == 7
+@pytest.mark.parametrize("group", dataclasses.fields(Config), ids=lambda group: group.name)
+def test_plain_names_are_unique_and_each_default_keeps_to_its_bounds(group):
+    names = [name for name, _, _ in fields()]
+    assert len(names) == len(set(names))
+    assert flat_group(group.default_factory()).items() <= Config().flat().items()

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from srgan import losses
 from srgan.models import networks as models
 from srgan.presets import PRESETS, preset
 from srgan.train import perceptual_features as features
-from srgan.train import steps
+from srgan.train import random_draws, steps
+from srgan.train.schedule import learning_rate
 from srgan.train.state import State
 from tests import presets
 
@@ -98,7 +98,7 @@ LABELS = dict.fromkeys(("quick", "shipped", "fast", "paper", "vgg16tv", "blog25"
 def test_the_labels_are_those_of_the_system(name):
     config = preset(name, batch_size=2000)
     for kind, mean in zip(("real", "fake", "generator"), LABELS[name], strict=True):
-        drawn = losses.labels(config, kind, tf.constant(0, tf.int64)).numpy()
+        drawn = random_draws.labels(config, kind, tf.constant(0, tf.int64)).numpy()
         noisy = name in UPSAMPLER or (name == "coco64" and kind == "fake")
         assert drawn.mean() == pytest.approx(mean, abs=0.006)
         assert drawn.std() == pytest.approx(0.05 if noisy else 0.0, abs=0.005)
@@ -141,8 +141,8 @@ def test_adam_is_that_of_the_system(name, beta1, epsilon, first, last):
     state = State(config.replace(precision="float32"), "srgan")
     for optimizer in (state.g_optimizer, state.d_optimizer):
         assert (optimizer.beta_1, optimizer.epsilon) == (beta1, epsilon)
-    assert steps.learning_rate(config, "srgan", 0) == pytest.approx(first)
-    assert steps.learning_rate(config, "srgan", config.optimization.gan_steps - 1) == pytest.approx(last)
+    assert learning_rate(config, "srgan", 0) == pytest.approx(first)
+    assert learning_rate(config, "srgan", config.optimization.gan_steps - 1) == pytest.approx(last)
 
 
 def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_else(tiny, tmp_path):

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from srgan.config import Config
-from srgan.data.prepared import Dataset
+from srgan.data.dataset import Dataset
 from srgan.train import replicas
 from srgan.train.state import State
 

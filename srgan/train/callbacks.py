@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from srgan.config import Config
-from srgan.data.prepared import Dataset
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.runs import event_files
 from srgan.runs.drive import Mirror

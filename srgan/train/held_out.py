@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from srgan.data import images
-from srgan.data.prepared import Dataset
+from srgan.data.dataset import Dataset
 from srgan.results import metrics
 from srgan.upscale.network import Upscaler
 

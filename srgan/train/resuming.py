@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from srgan.config import Config, fields
-from srgan.data.prepared import Dataset
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.runs import checkpoints, weights
 from srgan.runs.paths import Paths

@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 from srgan.config import Config
-from srgan.data.prepared import Dataset
+from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
 from srgan.runs import checkpoints, machine, weights
 from srgan.runs.paths import Paths

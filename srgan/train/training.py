@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from srgan.config import STAGES, Config
-from srgan.data.prepared import Dataset, prepare
+from srgan.data.dataset import Dataset
+from srgan.data.preparation import prepare
 from srgan.errors import SRGANError, Stopped
 from srgan.runs import drive
 from srgan.runs.heartbeat import Heartbeat
@@ -76,7 +77,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         try:
             with _stop_requests() as stop:
                 content = {"srresnet": config.loss.pretrain_content, "discriminator": "pixels", "srgan": config.loss.content}
-                features = perceptual_features.load(content[stage], config.loss.content_scale, paths.features)
+                features = perceptual_features.features(content[stage], config.loss.content_scale, paths.features)
                 callbacks = _callbacks(config, paths, state, dataset, upscaler, progress, heartbeat, copies)
                 train(config, state, dataset, compile_updates(config, state, features), callbacks, stop)
         finally:

@@ -13,7 +13,7 @@ from srgan.models import networks
 from srgan.presets import preset
 from srgan.results import evaluation, metrics
 from srgan.runs import weights
-from srgan.train import training
+from srgan.train import resuming
 from srgan.train.state import State
 from srgan.upscale import network
 from tools import ship
@@ -67,8 +67,8 @@ def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, b
     line = ship.table().markdown().splitlines()[-1]
     assert line.startswith("| `fast` | ") and line.endswith(" | 12 steps, 1.0 h |")
     state = State(preset("fast", blocks=1, filters=4), "srresnet")  # and a training can begin from them
-    training._begin_from_weights(preset("fast", blocks=1, filters=4), path, state)
-    assert [before["step"] for before in state.before] == [5, 7]
+    resuming.begin_from_weights(preset("fast", blocks=1, filters=4), path, state)
+    assert [before["step"] for before in state.provenance] == [5, 7]
 
 
 def test_what_cannot_be_shipped_is_refused_in_words(trained, benchmarks, project):

@@ -23,6 +23,7 @@ from srgan.runs import checkpoints
 from srgan.runs.paths import PROJECT, Paths
 from srgan.runs.progress import Progress
 from srgan.train import replicas, training
+from srgan.train.state import State
 
 # Every kind of step: batch norm in both networks, labels with noise, all terms of the loss. Adam's large epsilon keeps
 # the rounding of a near-zero gradient from becoming a step of full size.
@@ -85,7 +86,7 @@ def test_devices_that_skip_an_update_in_float16_skip_it_together(tiny, tmp_path)
 def skipped_together(config: Config) -> dict:
     use_logical_devices(2)
     strategy = replicas.strategy()
-    state = training.State(config, "srresnet")
+    state = State(config, "srresnet")
     state.g_optimizer.learning_rate = 1e-2
     kernel = state.generator.get_layer("head_conv").kernel
     before = kernel.numpy()

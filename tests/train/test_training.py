@@ -28,7 +28,10 @@ from srgan.results import evaluation, metrics
 from srgan.runs import checkpoints, history, status, weights
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
-from srgan.train import steps, training
+from srgan.train import batches_ahead, random_draws, resuming, steps, training
+from srgan.train.compiled import compile_updates
+from srgan.train.schedule import learning_rate
+from srgan.train.state import State
 from srgan.upscale import network as upscale
 
 
@@ -71,35 +74,41 @@ def pretrained(pretrained_once, paths) -> Paths:
 
 def test_the_constant_learning_rate_warms_up_and_stays():
     config = settings(pretrain_learning_rate=1e-3, pretrain_schedule="constant", pretrain_steps=100, warmup_steps=4)
-    rates = [steps.learning_rate(config, "srresnet", step) for step in (0, 1, 2, 3, 4, 5, 50, 99, 100)]
+    rates = [learning_rate(config, "srresnet", step) for step in (0, 1, 2, 3, 4, 5, 50, 99, 100)]
     assert rates == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3, 1e-3, 1e-3, 1e-3])
 
 
 def test_the_cosine_ends_at_zero():
     config = settings(gan_learning_rate=2e-3, gan_schedule="cosine", gan_steps=120)
-    rates = [steps.learning_rate(config, "srgan", step) for step in (0, 40, 60, 80, 120)]
+    rates = [learning_rate(config, "srgan", step) for step in (0, 40, 60, 80, 120)]
     assert rates == pytest.approx([2e-3, 1.5e-3, 1e-3, 0.5e-3, 0.0])
-    assert steps.learning_rate(config, "srgan", 119) > 0  # the last update still moves
+    assert learning_rate(config, "srgan", 119) > 0  # the last update still moves
 
 
-def test_the_step_goes_to_a_tenth_at_half_of_the_horizon():
+def test_the_step_goes_to_a_tenth_at_half_of_the_steps():
     config = settings(gan_learning_rate=1e-4, gan_schedule="step", gan_steps=200_000)
-    rates = [steps.learning_rate(config, "srgan", step) for step in (0, 99_999, 100_000, 199_999)]
+    rates = [learning_rate(config, "srgan", step) for step in (0, 99_999, 100_000, 199_999)]
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5])
 
 
 def test_warm_up_multiplies_the_schedule_of_either_stage():
     config = settings(pretrain_learning_rate=1.0, pretrain_schedule="cosine", pretrain_steps=8, warmup_steps=3,
                     gan_learning_rate=10.0, gan_schedule="step", gan_steps=2)  # fmt: skip
-    assert steps.learning_rate(config, "srresnet", 2) == pytest.approx(0.75 * (0.5 + 0.5 * math.sqrt(0.5)))
-    assert steps.learning_rate(config, "srgan", 1) == pytest.approx(10.0 * 2 / 4 / 10)
+    assert learning_rate(config, "srresnet", 2) == pytest.approx(0.75 * (0.5 + 0.5 * math.sqrt(0.5)))
+    assert learning_rate(config, "srgan", 1) == pytest.approx(10.0 * 2 / 4 / 10)
 
 
 # One GAN step -------------------------------------------------------------------------------------------------------
 
 LR = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
 HR = np.random.default_rng(1).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
-INDEX = tf.constant(0, tf.int64)
+
+
+def batch_of(config: Config, index: int = 0) -> steps.Batch:
+    """LR and HR with the labels and the roll of a step."""
+    step = tf.constant(index, tf.int64)
+    labels = [random_draws.labels(config, kind, step) for kind in ("real", "fake", "generator")]
+    return steps.Batch(tf.constant(LR), tf.constant(HR), *labels, random_draws.roll(config, step))
 
 
 def blocks_of_four(images: tf.Tensor) -> tf.Tensor:
@@ -121,16 +130,16 @@ def adam(rate: float, network: keras.Model) -> keras.optimizers.Adam:
 @pytest.mark.parametrize(("alternate", "shift"), [(False, 0), (True, 0), (False, 7)])
 def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan, alternate, shift):
     gan = gan.replace(alternate=alternate, random_shift=shift)
-    ours, theirs = training.State(gan, "srgan"), training.State(gan, "srgan")
+    ours, theirs = State(gan, "srgan"), State(gan, "srgan")
     begin = [weight.copy() for weight in ours.generator.get_weights() + ours.discriminator.get_weights()]
     for mine, other in zip(begin, theirs.generator.get_weights() + theirs.discriminator.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)  # the same seed, the same beginning
 
     ours.g_optimizer.learning_rate, ours.d_optimizer.learning_rate = 1e-2, 2e-2
-    reported = steps.gan_step(gan, ours, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
+    reported = steps.gan_step(gan, ours, blocks_of_four)(batch_of(gan))
 
     g, d, crossed = theirs.generator, theirs.discriminator, tf.nn.sigmoid_cross_entropy_with_logits
-    hr, sr = losses.rolled(gan, INDEX, tf.constant(HR), g(LR, training=True))
+    hr, sr = steps.rolled(gan, batch_of(gan), tf.constant(HR), g(LR, training=True))
     with tf.GradientTape() as tape:
         on_hr, on_sr = d(hr, training=True), d(tf.constant(sr.numpy()), training=True)
         d_loss = tf.reduce_mean(crossed(tf.fill((2, 1), 0.9), on_hr)) + tf.reduce_mean(crossed(tf.fill((2, 1), 0.1), on_sr))
@@ -141,7 +150,7 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan, alternate, sh
 
     g.set_weights(begin[: len(g.weights)])  # the statistics have moved
     with tf.GradientTape() as tape:
-        sr = losses.rolled(gan, INDEX, g(LR, training=True))[0]
+        sr = steps.rolled(gan, batch_of(gan), g(LR, training=True))[0]
         adversarial = tf.reduce_mean(crossed(tf.fill((2, 1), 0.8), d(sr, training=True)))
         content = tf.reduce_mean((blocks_of_four(hr) - blocks_of_four(sr)) ** 2)
         down, across = sr[:, 1:] - sr[:, :-1], sr[:, :, 1:] - sr[:, :, :-1]
@@ -174,25 +183,23 @@ def test_one_gan_step_is_two_separate_updates_by_the_formulas(gan, alternate, sh
 
 def test_d_learns_at_its_own_multiple_of_the_rate(gan, tmp_path):
     config = gan.replace(discriminator_rate=3.0)
-    state = training.State(config, "srgan")
+    state = State(config, "srgan")
     lr, hr = np.zeros((1, 2, 8, 8, 3), np.uint8), np.zeros((1, 2, 32, 32, 3), np.uint8)
-    steps.compile_steps(config, state, tmp_path)(tf.constant(0, tf.int64), tf.constant([0.01]), tf.constant(lr), tf.constant(hr))
+    compile_updates(config, state, None)(tf.constant(0, tf.int64), tf.constant([0.01]), tf.constant(lr), tf.constant(hr))
     assert [float(state.g_optimizer.learning_rate), float(state.d_optimizer.learning_rate)] == pytest.approx([0.01, 0.03])
 
 
 def test_d_alone_learns_what_it_learns_in_a_gan_step_and_g_stands_still(gan):
-    alone, together = training.State(gan, "discriminator"), training.State(gan, "srgan")
+    alone, together = State(gan, "discriminator"), State(gan, "srgan")
     assert alone.g_optimizer is None
     before = [weight.copy() for weight in alone.generator.get_weights()]
-    lr = LR if gan.generator_norm is False else tf.constant(LR)
     for network in (alone.generator, together.generator):
-        for layer in network.layers:  # so that the batch's statistics are the ones at rest, and G makes the same in either mode
+        for layer in network.layers:  # so that the batch's statistics are those of inference, and G makes the same in either mode
             if "norm" in layer.name:
                 layer.trainable = False
     alone.d_optimizer.learning_rate = together.d_optimizer.learning_rate = 1e-2
-    index, hr = INDEX, tf.constant(HR)
-    reported = steps.discriminator_step(gan, alone)(index, lr, hr)
-    expected = steps.gan_step(gan, together, blocks_of_four)(index, lr, hr)
+    reported = steps.discriminator_step(gan, alone)(batch_of(gan))
+    expected = steps.gan_step(gan, together, blocks_of_four)(batch_of(gan))
     for name, value in reported.items():
         assert float(value) == pytest.approx(float(expected[name]), rel=1e-5), name
     for mine, other in zip(alone.discriminator.weights, together.discriminator.weights, strict=True):
@@ -207,7 +214,7 @@ def test_the_gan_begins_from_the_discriminator_that_learned_alone(tiny, pretrain
         training.fit(config, pretrained, "srgan", silent())
     learned = training.fit(config, pretrained, "discriminator", silent())
     assert not pretrained.weights("discriminator").exists()  # weights are of generators
-    begun = training.resume(config, pretrained, "srgan", preparation.prepare(config, pretrained), silent())
+    begun = resuming.resume(config, pretrained, "srgan", preparation.prepare(config, pretrained), silent())
     for mine, other in zip(begun.discriminator.get_weights(), learned.discriminator.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
     assert all(not variable.numpy().any() for variable in begun.d_optimizer.variables[2:])  # its moments begin anew
@@ -224,11 +231,11 @@ def test_a_gan_without_pretraining_needs_no_weights_and_a_stage_left_out_does_no
 
 
 def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
-    state = training.State(gan, "srgan")
+    state = State(gan, "srgan")
     for network in (state.generator, state.discriminator):
         network.call = mock.Mock(wraps=network.call)
     features = mock.Mock(wraps=blocks_of_four)
-    steps.gan_step(gan, state, features)(INDEX, tf.constant(LR), tf.constant(HR))
+    steps.gan_step(gan, state, features)(batch_of(gan))
     assert state.generator.call.call_count == 1
     assert state.discriminator.call.call_count == 2
     seen = [images.numpy() for (images,), _ in features.call_args_list]
@@ -241,10 +248,10 @@ def test_the_adversarial_weight_decides_what_d_means_to_g(gan):
     updates = {}
     for weight in (0.0, 0.3):
         config = gan.replace(adversarial_weight=weight)
-        state = training.State(config, "srgan")
+        state = State(config, "srgan")
         before = state.generator.get_weights(), state.discriminator.get_weights()
         state.g_optimizer.learning_rate = state.d_optimizer.learning_rate = 1e-2
-        steps.gan_step(config, state, None)(INDEX, tf.constant(LR), tf.constant(HR))
+        steps.gan_step(config, state, None)(batch_of(config))
         after = state.generator.get_weights(), state.discriminator.get_weights()
         updates[weight] = [[a - b for a, b in zip(*pair, strict=True)] for pair in zip(after, before, strict=True)]
     assert max(np.abs(a - b).max() for a, b in zip(updates[0.0][0], updates[0.3][0], strict=True)) > 1e-3
@@ -255,10 +262,10 @@ def test_the_adversarial_weight_decides_what_d_means_to_g(gan):
 def test_a_gan_step_in_half_precision_is_that_of_float32_but_for_rounding(gan):
     reported, updates = {}, {}
     for policy in ("float32", "mixed_float16", "mixed_bfloat16"):
-        state = training.State(gan.replace(precision=policy), "srgan")
+        state = State(gan.replace(precision=policy), "srgan")
         before = state.generator.get_layer("output_conv").get_weights()[0]
         state.g_optimizer.learning_rate = 1e-2
-        reported[policy] = steps.gan_step(gan, state, blocks_of_four)(INDEX, tf.constant(LR), tf.constant(HR))
+        reported[policy] = steps.gan_step(gan, state, blocks_of_four)(batch_of(gan))
         updates[policy] = (state.generator.get_layer("output_conv").get_weights()[0] - before).ravel()
     exact = updates["float32"]
     assert np.abs(exact).max() > 1e-3
@@ -277,7 +284,7 @@ def test_a_gan_step_in_half_precision_is_that_of_float32_but_for_rounding(gan):
 def straight_and_broken(config: Config, straight: Paths, broken: Paths) -> list[str]:
     """Run both stages twice, the second time with an interruption in each; returns what those said."""
     tf.config.experimental.enable_op_determinism()
-    training.SECONDS_PER_CALL = 0.0  # one step at a time: an interruption falls between two rows
+    batches_ahead.SECONDS_PER_CALL = 0.0  # one step at a time: an interruption falls between two rows
     for stage in config.stages:
         training.fit(config, straight, stage, silent())
     said = []
@@ -319,7 +326,7 @@ def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_p
 def steps_by_the_call(config: Config, workdir: Path, seconds: float) -> tuple[list[str], list[int]]:
     """Train both stages with calls of up to so many seconds; the histories, and how many steps each call took."""
     tf.config.experimental.enable_op_determinism()
-    training.SECONDS_PER_CALL = seconds
+    batches_ahead.SECONDS_PER_CALL = seconds
     counts, make = [], Dataset.batches
 
     def counted(dataset, step, count):
@@ -353,9 +360,9 @@ def test_many_steps_a_call_are_the_same_as_one_bit_for_bit(tiny, tmp_path):
 @pytest.mark.parametrize(
     "step, most, expected", [(0, 99, 3), (3, 99, 2), (4, 99, 1), (5, 99, 1), (6, 2, 2), (12, 99, 1), (13, 99, 0)]
 )
-def test_a_call_never_passes_a_row_a_sample_or_the_horizon(step, most, expected):
+def test_a_call_never_passes_a_row_a_sample_or_the_end(step, most, expected):
     config = settings(pretrain_steps=13, log_every=5, sample_every=3)
-    assert training.steps_to_event(config, "srresnet", step, most) == expected
+    assert batches_ahead.steps_to_event(config, "srresnet", step, most) == expected
 
 
 @pytest.mark.parametrize("event, number", [("row", signal.SIGINT), ("sample", signal.SIGTERM), ("saved", signal.SIGINT)])
@@ -405,13 +412,13 @@ def test_a_stage_that_is_done_returns_at_once_and_changes_no_file(tiny, pretrain
     assert "srresnet has reached step 4 of 4: nothing to do." in said
 
 
-def test_an_earlier_horizon_is_done_too(tiny, pretrained):
+def test_a_smaller_total_is_done_too(tiny, pretrained):
     before = files(pretrained.workdir)
     assert training.fit(tiny.replace(pretrain_steps=3), pretrained, "srresnet", silent()).step == 4
     assert files(pretrained.workdir) == before
 
 
-def test_a_later_horizon_goes_on_from_the_checkpoint(tiny, pretrained):
+def test_a_larger_total_goes_on_from_the_checkpoint(tiny, pretrained):
     begun = []
     later = tiny.replace(pretrain_steps=6, log_every=1, keep_checkpoints=1, save_minutes=5.0)
     state = training.fit(later, pretrained, "srresnet", silent(start=lambda *told: begun.append(told)))
@@ -450,7 +457,7 @@ def test_a_checkpoint_of_other_photos_is_refused(tiny, pretrained, photos, tmp_p
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_checkpoint_is_taken_up_in_another_precision(policy, tiny, pretrained):
     config = tiny.replace(precision=policy)
-    state = training.resume(config, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
+    state = resuming.resume(config, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
     saved = newest(pretrained, "srresnet").arrays
     taken_up = {name: variable.numpy() for name, variable in state.variables().items()}
     assert set(saved) <= set(taken_up)
@@ -459,17 +466,17 @@ def test_a_checkpoint_is_taken_up_in_another_precision(policy, tiny, pretrained)
 
 
 def test_the_state_names_every_variable_of_every_part_once(tiny):
-    state = training.State(tiny, "srgan")
+    state = State(tiny, "srgan")
     parts = (state.generator, state.discriminator, state.g_optimizer, state.d_optimizer)
     assert {id(variable) for variable in state.variables().values()} == {id(v) for part in parts for v in part.variables}
-    again = training.State(tiny, "srgan")
+    again = State(tiny, "srgan")
     assert list(again.variables()) == list(state.variables())
 
 
 def test_batch_norm_statistics_are_saved_and_restored(tiny, pretrained):
-    state = training.resume(tiny, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
+    state = resuming.resume(tiny, pretrained, "srresnet", preparation.prepare(tiny, pretrained), silent())
     inference = weights.load(pretrained.weights("srresnet"))
-    fresh = training.State(tiny, "srresnet").generator.get_layer("block1_norm1").get_weights()
+    fresh = State(tiny, "srresnet").generator.get_layer("block1_norm1").get_weights()
     for network in (state.generator, inference):
         scale, offset, mean, variance = network.get_layer("block1_norm1").get_weights()
         saved = newest(pretrained, "srresnet").arrays
@@ -494,7 +501,7 @@ def test_an_unknown_stage_is_refused(tiny, paths):
 
 
 def test_the_gan_begins_from_the_weights_of_srresnet(tiny, pretrained):
-    state = training.resume(tiny, pretrained, "srgan", preparation.prepare(tiny, pretrained), silent())
+    state = resuming.resume(tiny, pretrained, "srgan", preparation.prepare(tiny, pretrained), silent())
     assert state.step == 0
     saved = newest(pretrained, "srresnet").arrays
     for variable in state.generator.variables:
@@ -543,7 +550,7 @@ def test_the_history_begins_with_the_untrained_network_and_its_rows_are_means(ti
     assert [row["learning_rate"] for row in rows] == pytest.approx([1e-3] * 4)
 
     lr, hr = preparation.prepare(tiny, paths).batch(0)
-    sr = training.State(tiny, "srresnet").generator(lr / np.float32(255), training=True).numpy()
+    sr = State(tiny, "srresnet").generator(lr / np.float32(255), training=True).numpy()
     assert rows[0]["loss"] == pytest.approx(np.mean((hr / 127.5 - 1 - sr) ** 2), rel=1e-4)
 
     single = [row["loss"] for row in rows]

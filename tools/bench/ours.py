@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from srgan.config import Config
+from srgan.train import perceptual_features
+from srgan.train.compiled import compile_updates
 from srgan.train.state import State
-from srgan.train.steps import compile_steps
 from srgan.upscale import network
 from tools.bench import work
 
@@ -47,7 +48,9 @@ def upscaler(config: Config) -> Callable[[np.ndarray], np.ndarray]:
 
 def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:
     """One step a call, as training makes them where a step takes long."""
-    run = compile_steps(config, state, folder)
+    content = config.loss.content if state.stage == "srgan" else config.loss.pretrain_content
+    features = perceptual_features.features(content, config.loss.content_scale, folder)
+    run = compile_updates(config, state, features)
     index, rates = tf.constant(0, tf.int64), tf.constant([config.optimization.gan_learning_rate])
     lr, hr = (tf.constant(batch[None]) for batch in work.batch(config))
     return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values()))[0])

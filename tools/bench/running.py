@@ -78,12 +78,14 @@ def enlarge(source: Path, target: Path, copies: int) -> None:
 
 def save(config: Config, stage: str, workdir: Path) -> Callable[[], float]:
     """A measurement of one save of `stage`: metrics, checkpoint and weights, in the data set's working directory."""
-    from srgan.train import records
+    from srgan.train import saving
     from srgan.train.state import State
+    from srgan.upscale import network
 
     paths, state = Paths(workdir, f"{config.name}-{stage}"), State(config, stage)
     dataset = preparation.prepare(config, paths)
-    return work.repeated(lambda: records.save(config, paths, state, dataset).stat().st_size)
+    upscaler = network.network(state.generator)
+    return work.repeated(lambda: saving.save(config, paths, state, dataset, upscaler).stat().st_size)
 
 
 def resume(changes: dict, workdir: Path) -> Callable[[], float]:
