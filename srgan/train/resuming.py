@@ -60,7 +60,7 @@ def _begin(config: Config, paths: Paths, state: State) -> None:
 
 def begin_from_weights(config: Config, path: Path, state: State) -> None:
     """Load the weights at `path` into the generator, and take over what their card tells of their training."""
-    card = weights.give(path, state.generator, config)
+    card = weights.load_into(state.generator, path, config)
     training = {key: card[key] for key in ("stage", "step", "seconds", "settings", "commit", "machine")}
     state.provenance = [*card["before"], training]
 
