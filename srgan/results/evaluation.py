@@ -6,8 +6,9 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -26,12 +27,26 @@ from srgan.upscale import ensemble, network
 NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
-# Functions of `metrics`, by name: how a table's column is headed, and what results.json says of it.
+
+
+class Measure(NamedTuple):
+    """One number for a picture: how it is taken, shown and compared."""
+
+    function: Callable[[np.ndarray, np.ndarray], float]  # (HR, SR), both (H, W, 3) uint8
+    heading: str  # of its column
+    about: str  # what results.json says of it
+    decimals: int  # shown
+    best: Callable = max  # of several values: max or min
+
+
+# A new measure is one line here: tables, results.json, the report and notebook 05 then have it.
 MEASURES = {
-    "psnr_y": ("PSNR-Y, dB", "PSNR of luma, dB; null: infinite, as the image equals HR"),
-    "ssim_y": ("SSIM-Y", "SSIM of luma, Gaussian window 11x11, sigma 1.5"),
-    "ssim_y_uniform": ("SSIM-Y 7x7", "SSIM of luma, uniform window 7x7"),
-    "psnr_rgb": ("PSNR-RGB, dB", "PSNR of red, green and blue together, dB; null: infinite, as the image equals HR"),
+    "psnr_y": Measure(metrics.psnr_y, "PSNR-Y, dB", "PSNR of luma, dB; null: infinite, as the image equals HR", 2),
+    "ssim_y": Measure(metrics.ssim_y, "SSIM-Y", "SSIM of luma, Gaussian window 11x11, sigma 1.5", 4),
+    "ssim_y_uniform": Measure(metrics.ssim_y_uniform, "SSIM-Y 7x7", "SSIM of luma, uniform window 7x7", 4),
+    "psnr_rgb": Measure(
+        metrics.psnr_rgb, "PSNR-RGB, dB", "PSNR of red, green and blue together, dB; null: infinite, as the image equals HR", 2
+    ),
 }
 CUSTOMARY = ("psnr_y", "ssim_y")  # the measures that most papers give
 
@@ -93,7 +108,7 @@ def measure(test_images: Iterator[TestImage], methods: dict[str, network.Upscale
     for name, lr, hr in test_images:
         for method, upscaler in methods.items():
             sr = upscaler(lr)
-            values = {key: getattr(metrics, key)(hr, sr) for key in MEASURES}
+            values = {key: measure.function(hr, sr) for key, measure in MEASURES.items()}
             measured[method][name] = {key: value if math.isfinite(value) else None for key, value in values.items()}
     return measured
 
@@ -103,7 +118,7 @@ def mean(per_image: dict[str, dict]) -> dict[str, float | None]:
     means: dict[str, float | None] = {}
     for key in MEASURES:
         values = [measured[key] for measured in per_image.values()]
-        means[key] = None if None in values else round(float(np.mean(values)), 3 if _is_psnr(key) else 4)
+        means[key] = None if None in values else round(float(np.mean(values)), MEASURES[key].decimals + 1)
     return means | {"images": len(per_image)}
 
 
@@ -123,7 +138,7 @@ def evaluate(config: Config, paths: Paths) -> dict:
     methods, folders = upscalers(config, paths), benchmark_folders(paths)
     cards = {stage: weights.card(paths.weights(stage)) for stage in config.generator_stages}
     made_of = {
-        "measures": {key: definition for key, (_, definition) in MEASURES.items()},
+        "measures": {key: measure.about for key, measure in MEASURES.items()},
         "weights": {stage: card["sha256"] for stage, card in cards.items()},
         "inputs": _inputs(dataset, folders),
     }
@@ -177,7 +192,7 @@ def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
     """
     rows = []
     for name, by_method in results["sets"].items():
-        best = {key: max((values[key] for values in by_method.values()), key=_order) for key in measures}
+        best = {key: MEASURES[key].best((values[key] for values in by_method.values()), key=_order) for key in measures}
         for method, values in by_method.items():
             cells = (bold_if(values[key] == best[key], shown(key, values[key])) for key in measures)
             rows.append((f"{name} ({values['images']})", METHODS[method], *cells))
@@ -185,7 +200,7 @@ def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
             cells = (shown(key, values[key]) if key in values else "" for key in measures)
             rows.append((f"{name} ({published.IMAGES[name]})", f"{method}, published", *cells))
     note = published.SOURCE if published.NUMBERS.keys() & results["sets"].keys() else ""
-    return Table(("set (images)", "method", *(MEASURES[key][0] for key in measures)), rows, note)
+    return Table(("set (images)", "method", *(MEASURES[key].heading for key in measures)), rows, note)
 
 
 def per_image_table(results: dict, name: str, measure: str = "psnr_y", most: int = 20) -> Table:
@@ -193,19 +208,13 @@ def per_image_table(results: dict, name: str, measure: str = "psnr_y", most: int
     by_method = results["per_image"][name]
     images_shown = list(by_method["bicubic"])[:most]
     rows = ((image, *(shown(measure, values[image][measure]) for values in by_method.values())) for image in images_shown)
-    return Table((f"{name}: {MEASURES[measure][0]}", *(METHODS[method] for method in by_method)), rows)
+    return Table((f"{name}: {MEASURES[measure].heading}", *(METHODS[method] for method in by_method)), rows)
 
 
 def shown(measure: str, value: float | None) -> str:
-    """A number of `measure` as tables show it: PSNR with two decimals, SSIM with four; None is infinite."""
-    if value is None:
-        return "∞"
-    return f"{value:.2f}" if _is_psnr(measure) else f"{value:.4f}"
+    """A number of `measure` as tables show it; None is infinite."""
+    return "∞" if value is None else f"{value:.{MEASURES[measure].decimals}f}"
 
 
 def _order(value: float | None) -> float:
     return math.inf if value is None else value
-
-
-def _is_psnr(measure: str) -> bool:
-    return measure.startswith("psnr")
