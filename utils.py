@@ -188,9 +188,13 @@ def show_training(paths: Paths, stage: str) -> None:
         print(f"Stage {stage} has no steps in this run.")
         return
     show(plots.losses(rows))
-    strips = sorted(paths.output.glob(f"samples/{stage}_step_*.png"))
-    if strips:
-        show(strips[-1])
+    if strip := newest_sample(paths, stage):
+        show(strip)
+
+
+def newest_sample(paths: Paths, stage: str) -> Path | None:
+    """The newest sample strip of a stage, None where there is none."""
+    return max(paths.output.glob(f"samples/{stage}_step_*.png"), default=None)
 
 
 class Dashboard(Progress):
@@ -202,20 +206,24 @@ class Dashboard(Progress):
     def __init__(self, paths: Paths):
         self._paths = paths
 
-    def start(self, stage: str, step: int, horizon: int, batch_size: int) -> None:
-        super().start(stage, step, horizon, batch_size)
+    def start(self, stage: str, step: int, total_steps: int, batch_size: int) -> None:
+        super().start(stage, step, total_steps, batch_size)
+        self._begin(stage, step)
+        if self._live:
+            self._draw_panel()
+            self._draw()
+
+    def _begin(self, stage: str, step: int) -> None:
+        """What is known of `stage` from its files, and nothing drawn yet."""
         self._live = has_display() and not headless()
         # Rows beyond `step` are of work that was lost: training takes them out of the file in a moment.
         self._rows = [row for row in history.read(self._paths.history(stage)) if row["step"] <= step]
-        self._sample = self._shown = None
+        self._sample, self._shown = newest_sample(self._paths, stage) if step else None, None
         self._note = ""
         self._panel = self._figure = self._strip = None
         self._drawing, self._panels = Budget(SECONDS_BETWEEN_DRAWINGS, DRAWING), Budget(SECONDS_BETWEEN_PANELS, PANEL)
         written = sorted(self._paths.checkpoints.glob(f"{stage}-*.npz"))
         self._checkpoint = (step, written[-1].stat().st_mtime) if written and step else None
-        if self._live:
-            self._draw_panel()
-            self._draw()
 
     def tick(self, step: int) -> None:
         super().tick(step)
@@ -246,6 +254,15 @@ class Dashboard(Progress):
             self._draw_panel(ended=True)
             self._draw(ended=True)
 
+    def finished(self, stage: str, step: int, total_steps: int) -> None:
+        """What the training had shown at its end: panel, curves and the newest strip."""
+        super().finished(stage, step, total_steps)
+        if has_display():
+            super().start(stage, step, total_steps, 0)
+            self._begin(stage, step)
+            self._draw_panel(ended=True)
+            self._draw(ended=True)
+
     def has_bar(self) -> bool:
         return False
 
@@ -256,7 +273,7 @@ class Dashboard(Progress):
     def _draw_panel(self, ended: bool = False) -> None:
         with self._panels.spend():
             row = self._rows[-1] if self._rows else {}
-            state = self.stage, self.step, self.horizon, self.seconds_left(), row, self._checkpoint, self.standing()
+            state = self.stage, self.step, self.total_steps, self.seconds_left(), row, self._checkpoint, self.standing()
             self._panel = _redraw(self._panel, TrainingPanel(*state, note=self._note, ended=ended))
 
     def _draw(self, ended: bool = False) -> None:

@@ -245,3 +245,15 @@ def test_on_kaggle_an_earlier_versions_output_is_gone_on_from(kaggle, capsys, sl
 )
 def test_ages_are_told_as_people_do(seconds, words):
     assert ago(seconds) == words
+
+
+def test_a_stage_that_was_finished_before_shows_its_panel_curves_and_strip(tmp_path, display, monkeypatch, capsys):
+    monkeypatch.setattr(utils, "has_display", lambda: True)
+    paths = Paths(tmp_path, "quick")
+    train_in_front_of(utils.Dashboard(paths), paths, 4)
+    display.shown.clear()
+    utils.Dashboard(paths).finished("srgan", 4, 4)
+    panel, figure, strip = display.shown
+    assert panel.state() == "done" and panel.row["d_hr"] == 0.5
+    assert figure.data.startswith(b"\x89PNG") and strip.data == paths.sample("srgan", 4).read_bytes()
+    assert "srgan has reached step 4 of 4: nothing to do." in capsys.readouterr().out

@@ -46,13 +46,15 @@ def comparison(lr: np.ndarray, hr: np.ndarray, methods: dict[str, network.Upscal
 def most_detailed(hr: np.ndarray, side: int = 96) -> tuple[int, int, int]:
     """(top, left, side) of the square of HR with the greatest variance of luma, on a grid of a quarter of the side."""
     side = min(side, hr.shape[0] // 4 * 4, hr.shape[1] // 4 * 4)
+    return *by_detail(hr, side)[0], side
+
+
+def by_detail(hr: np.ndarray, side: int) -> list[tuple[int, int]]:
+    """(top, left) of the squares of HR on a grid of a quarter of the side, by their variance of luma, the greatest first."""
     pace = max(side // 16 * 4, 4)
     y = metrics.luma(hr)
-    rows, columns = (range(0, length - side + 1, pace) for length in hr.shape[:2])
-    top, left = max(
-        itertools.product(rows, columns), key=lambda place: y[place[0] : place[0] + side, place[1] : place[1] + side].var()
-    )
-    return top, left, side
+    places = itertools.product(*(range(0, length - side + 1, pace) for length in hr.shape[:2]))
+    return sorted(places, key=lambda place: -y[place[0] : place[0] + side, place[1] : place[1] + side].var())
 
 
 def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -> Image.Image:

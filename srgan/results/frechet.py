@@ -67,10 +67,28 @@ def distance(a: Gaussian, b: Gaussian) -> float:
     return max(float(squared), 0.0)  # rounding may leave a little less than 0 of equal Gaussians
 
 
+def features(pictures: Iterable[np.ndarray], extract: frechet_features.Extractor) -> np.ndarray:
+    """The features (N, D) of `pictures`, (H, W, 3) uint8 each, of equal or unequal sizes."""
+    found = [extract(batch) for batch in _batches(pictures)]
+    return np.concatenate(found) if found else np.empty((0, 0))
+
+
 def gaussian(pictures: Iterable[np.ndarray], extract: frechet_features.Extractor) -> Gaussian:
     """The Gaussian of the features of `pictures`, (H, W, 3) uint8 each, of equal or unequal sizes."""
-    features = [extract(batch) for batch in _batches(pictures)]
-    return fit(np.concatenate(features) if features else np.empty((0, 0)))
+    return fit(features(pictures, extract))
+
+
+def halves_apart(found: np.ndarray, counts: list[int], rounds: int = 20, seed: int = 0) -> dict[int, float]:
+    """{n: the mean distance of two disjoint random groups of n rows} of the features `found` (N, D), for each n up to N / 2.
+
+    Both groups are of one kind, so all of it is bias: what a Fréchet distance shows where there is nothing to see.
+    """
+    rng = np.random.default_rng(seed)
+    means = {}
+    for count in counts:
+        orders = [rng.permutation(len(found)) for _ in range(rounds)]
+        means[count] = float(np.mean([distance(fit(found[o[:count]]), fit(found[o[count : 2 * count]])) for o in orders]))
+    return means
 
 
 def compare(a: Iterable[np.ndarray], b: Iterable[np.ndarray], features: str, workdir: Path) -> Distance:

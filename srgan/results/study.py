@@ -1,7 +1,7 @@
 """The study of UpSampler (2019): does a network that is trained on a narrow domain win there, and lose elsewhere?
 
-Model A learns varied photos and Model B faces: the same network, the same steps. Both, and bicubic, are scored on
-held-out photos of either domain. Notebook 07 tells the story; `python -m srgan study` runs it.
+Model A learns a varied domain and Model B a narrow one: the same network, the same steps. Both, and bicubic, are scored on
+held-out photos of either domain. Notebook 07 tells the story; `python -m srgan study` runs it at its full size.
 """
 
 from __future__ import annotations
@@ -19,11 +19,19 @@ from srgan.results import evaluation, frechet, frechet_features, metrics
 from srgan.results.evaluation import TestImage
 from srgan.results.tables import Table, bold_if
 from srgan.runs import history, machine, weights
-from srgan.runs.paths import Paths, write_json
+from srgan.runs.paths import PROJECT, Paths, write_json
 from srgan.upscale import network
 
-PRESETS = {"varied": "coco44", "faces": "celeba44"}  # domain -> preset
-METHODS = {"bicubic": "bicubic", "varied": "Model A (varied)", "faces": "Model B (faces)"}
+PRESETS = {"varied": "coco44", "faces": "celeba44"}  # of the full study: domain -> preset; Model A's comes first
+STORED = PROJECT / "docs" / "study.json"  # the results that docs/study.md shows
+ROUNDS = 200  # of the bootstrap
+# Key: heading, decimals, what is best.
+SCORES = {"frechet": (None, 2, min), "psnr_y": ("PSNR-Y, dB", 2, max), "ssim_y": ("SSIM-Y", 4, max)}
+
+
+def names(domains) -> dict[str, str]:
+    """The methods by key: bicubic, and one model for each of the two domains, Model A's first."""
+    return {"bicubic": "bicubic"} | {domain: f"Model {letter} ({domain})" for letter, domain in zip("AB", domains, strict=True)}
 
 
 def held_out(dataset: Dataset, instead: str = "") -> list[TestImage]:
@@ -38,24 +46,26 @@ def held_out(dataset: Dataset, instead: str = "") -> list[TestImage]:
     return found
 
 
-def methods(paths: dict[str, Paths]) -> dict[str, network.Upscaler]:
-    """Bicubic and both models, by key."""
-    return {"bicubic": network.bicubic} | {domain: network.load(paths[domain].weights("srgan")) for domain in PRESETS}
+def methods(paths: dict[str, Paths], stage: str = "srgan") -> dict[str, network.Upscaler]:
+    """Bicubic and both models, by key; `paths` by domain, Model A's first."""
+    return {"bicubic": network.bicubic} | {domain: network.load(each.weights(stage)) for domain, each in paths.items()}
 
 
-def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features: str, folder: Path) -> dict:
-    """Score bicubic, A and B on `sets` (by domain); write and return results.json in `folder`.
+def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features: str, folder: Path, stage: str = "srgan") -> dict:
+    """Score bicubic, A and B of `stage` on `sets`, both by domain; write and return results.json in `folder`.
 
-    {"features", "sets": {DOMAIN: {METHOD: {"psnr_y", "ssim_y", "frechet", "images"}}}, "content": {DOMAIN: mean of the
-    last tenth of the model's recorded content losses}, "steps", "seconds", "machine", "commit"}. `features` as in
-    `frechet.compare`.
+    {"features", "sets": {DOMAIN: {METHOD: {"psnr_y", "ssim_y", "frechet", "images"}}}, "differences": {DOMAIN: {MEASURE:
+    [of Model B less Model A: mean, and the ends of its 95 % interval]}}, "content": {DOMAIN: mean of the last tenth of the
+    model's recorded content losses}, "steps", "seconds", "machine", "commit"}. `features` as in `frechet.compare`.
     """
-    upscalers, extract = methods(paths), frechet_features.load(features, paths["varied"].workdir)
-    cards = {domain: weights.card(paths[domain].weights("srgan")) for domain in PRESETS}
+    upscalers, extract = methods(paths, stage), frechet_features.load(features, next(iter(paths.values())).workdir)
+    cards = {domain: weights.card(each.weights(stage)) for domain, each in paths.items()}
+    pictures = {domain: _pictures(domain, pairs, upscalers, extract) for domain, pairs in sets.items()}
     results = {
         "features": frechet_features.NAMES[features],
-        "sets": {domain: _score(domain, pairs, upscalers, extract) for domain, pairs in sets.items()},
-        "content": {domain: _last_content(paths[domain]) for domain in PRESETS},
+        "sets": {domain: {method: _scores(found) for method, found in by.items()} for domain, by in pictures.items()},
+        "differences": {domain: difference(*(by[method] for method in paths)) for domain, by in pictures.items()},
+        "content": {domain: _last_loss(each, stage) for domain, each in paths.items()},
         "steps": {domain: card["step"] for domain, card in cards.items()},
         "seconds": {domain: round(card["seconds"]) for domain, card in cards.items()},
         "machine": machine.describe(),
@@ -65,52 +75,88 @@ def evaluate(paths: dict[str, Paths], sets: dict[str, list[TestImage]], features
     return results
 
 
-def _score(domain: str, pairs: list[TestImage], upscalers: dict, extract: frechet_features.Extractor) -> dict[str, dict]:
-    truth = frechet.gaussian((hr for _, _, hr in pairs), extract)
-    scores = {}
+def _pictures(domain: str, pairs: list[TestImage], upscalers: dict, extract: frechet_features.Extractor) -> dict[str, dict]:
+    """Of each method on each picture: PSNR and SSIM (N,), and the features (N, D) of HR and of SR."""
+    truth = frechet.features((hr for _, _, hr in pairs), extract)
+    found = {}
     for key, upscaler in upscalers.items():
-        bar = tqdm(pairs, desc=f"{METHODS[key]} on {domain}", unit="image", disable=None)
-        made = [(hr, upscaler(lr)) for _, lr, hr in bar]
-        scores[key] = {
-            "psnr_y": round(float(np.mean([metrics.psnr_y(hr, sr) for hr, sr in made])), 3),
-            "ssim_y": round(float(np.mean([metrics.ssim_y(hr, sr) for hr, sr in made])), 4),
-            "frechet": round(frechet.distance(truth, frechet.gaussian((sr for _, sr in made), extract)), 3),
-            "images": len(made),
+        made = [(hr, upscaler(lr)) for _, lr, hr in tqdm(pairs, desc=f"{key} on {domain}", unit="image", disable=None)]
+        found[key] = {
+            "psnr_y": np.array([metrics.psnr_y(hr, sr) for hr, sr in made]),
+            "ssim_y": np.array([metrics.ssim_y(hr, sr) for hr, sr in made]),
+            "hr": truth,
+            "sr": frechet.features((sr for _, sr in made), extract),
         }
-    return scores
+    return found
 
 
-def _last_content(paths: Paths) -> float:
-    rows = history.read(paths.history("srgan"))
+def _scores(found: dict[str, np.ndarray], chosen=slice(None)) -> dict[str, float]:
+    """The scores of one method on the `chosen` pictures."""
+    apart = frechet.distance(frechet.fit(found["hr"][chosen]), frechet.fit(found["sr"][chosen]))
+    means = {key: round(float(found[key][chosen].mean()), SCORES[key][1] + 1) for key in ("psnr_y", "ssim_y")}
+    return means | {"frechet": round(apart, 3), "images": len(found["hr"][chosen])}
+
+
+def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray], seed: int = 0) -> dict[str, list[float]]:
+    """{score: [B's less A's, and the ends of its 95 % interval by the bootstrap over pictures]}.
+
+    Each round draws as many pictures as there are, with repetition, and the same ones for both models.
+    """
+    rng, count = np.random.default_rng(seed), len(a["hr"])
+    rounds = [rng.integers(0, count, count) for _ in range(ROUNDS)]
+    drawn = {key: [] for key in SCORES}
+    for chosen in rounds:
+        of_a, of_b = _scores(a, chosen), _scores(b, chosen)
+        for key in SCORES:
+            drawn[key].append(of_b[key] - of_a[key])
+    of_a, of_b = _scores(a), _scores(b)
+    return {
+        key: [round(float(value), 4) for value in (of_b[key] - of_a[key], *np.percentile(drawn[key], (2.5, 97.5)))]
+        for key in SCORES
+    }
+
+
+def _last_loss(paths: Paths, stage: str) -> float:
+    """The mean of the last tenth of the recorded content losses (of the pixel loss in stage srresnet)."""
+    rows = history.read(paths.history(stage))
     if not rows:
-        raise SRGANError(f"{paths.history('srgan')} has no rows: train both models first.")
-    return round(float(np.mean([row["content"] for row in rows[-max(len(rows) // 10, 1) :]])), 4)
+        raise SRGANError(f"{paths.history(stage)} has no rows: train both models first.")
+    column = "content" if stage == "srgan" else "loss"
+    return round(float(np.mean([row[column] for row in rows[-max(len(rows) // 10, 1) :]])), 4)
 
 
 def table(results: dict) -> Table:
     """The scores, one row for each set and method, the best of each set in bold."""
-    measures = {
-        "frechet": (results["features"], "{:.2f}", min),
-        "psnr_y": ("PSNR-Y, dB", "{:.2f}", max),
-        "ssim_y": ("SSIM-Y", "{:.4f}", max),
-    }
+    shown = names(results["sets"])
     rows = []
     for domain, scores in results["sets"].items():
-        best = {key: choose(values[key] for values in scores.values()) for key, (_, _, choose) in measures.items()}
+        best = {key: choose(values[key] for values in scores.values()) for key, (_, _, choose) in SCORES.items()}
         for method, values in scores.items():
-            cells = (bold_if(values[key] == best[key], form.format(values[key])) for key, (_, form, _) in measures.items())
-            rows.append((f"{domain} ({values['images']} images)", METHODS[method], *cells))
-    return Table(("held-out photos", "method", *(name for name, _, _ in measures.values())), rows)
+            cells = (bold_if(values[key] == best[key], f"{values[key]:.{SCORES[key][1]}f}") for key in SCORES)
+            rows.append((f"{domain} ({values['images']} images)", shown[method], *cells))
+    return Table(("held-out photos", "method", *(heading or results["features"] for heading, _, _ in SCORES.values())), rows)
 
 
-def strips(paths: dict[str, Paths], pairs: list[TestImage], count: int):
+def differences_table(results: dict) -> Table:
+    """What Model B's scores have over Model A's, with 95 % intervals; bold where the interval does not hold 0."""
+    rows = []
+    for domain, scores in results["differences"].items():
+        cells = []
+        for key, (value, low, high) in scores.items():
+            digits = SCORES[key][1]
+            cells.append(bold_if(low > 0 or high < 0, f"{value:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f})"))
+        rows.append((domain, *cells))
+    return Table(("held-out photos", *(f"{heading or results['features']}, B - A" for heading, _, _ in SCORES.values())), rows)
+
+
+def strips(paths: dict[str, Paths], pairs: list[TestImage], count: int, stage: str = "srgan"):
     """Strips LR | bicubic | A | B | HR of `count` photos spread over `pairs`, one below the other, as a PIL image."""
-    upscalers = methods(paths)
+    upscalers, shown = methods(paths, stage), names(paths)
     sheets = []
     for i in np.linspace(0, len(pairs) - 1, min(count, len(pairs))).round().astype(int):
         _, lr, hr = pairs[i]
-        shown = {METHODS[key]: upscaler(lr) for key, upscaler in upscalers.items()}
-        sheets.append(images.strip({"LR": lr} | shown | {"HR": hr}, height=176))
+        made = {shown[key]: upscaler(lr) for key, upscaler in upscalers.items()}
+        sheets.append(images.strip({"LR": lr} | made | {"HR": hr}, height=176))
     return images.stack(sheets)
 
 
@@ -120,3 +166,8 @@ def read(folder: Path) -> dict:
     if not path.is_file():
         raise SRGANError(f"There are no results of the study at {path}: run notebook 07 (python -m srgan study) first.")
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def stored() -> dict:
+    """The results of a run of the full study that come with the project."""
+    return json.loads(STORED.read_text(encoding="utf-8"))

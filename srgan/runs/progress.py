@@ -25,15 +25,15 @@ class Progress:
 
     standing: Callable[[], str] = staticmethod(lambda: "")  # how the copy on Drive stands, where there is one
 
-    def start(self, stage: str, step: int, horizon: int, batch_size: int) -> None:
-        """Training of `stage` goes on from `step` towards `horizon`."""
-        self.stage, self.step, self.horizon, self.batch_size = stage, step, horizon, batch_size
+    def start(self, stage: str, step: int, total_steps: int, batch_size: int) -> None:
+        """Training of `stage` goes on from `step` towards `total_steps`."""
+        self.stage, self.step, self.total_steps, self.batch_size = stage, step, total_steps, batch_size
         self._measured = step, time.monotonic()  # where the measuring of its speed begins
         self._calls, self._foretold = 0, False
         self._printed = 0.0
         self._bar = None
         if self.has_bar():
-            self._bar = tqdm(total=horizon, initial=step, desc=stage, unit="step", dynamic_ncols=True)
+            self._bar = tqdm(total=total_steps, initial=step, desc=stage, unit="step", dynamic_ncols=True)
 
     def tick(self, step: int) -> None:
         """Training has come to `step`; told after each call of the device, several times a second or every few seconds."""
@@ -53,12 +53,12 @@ class Progress:
     def seconds_left(self) -> float:
         """Of this stage, at the speed measured so far; 0 before anything was measured."""
         since, begun = self._measured
-        return (time.monotonic() - begun) / max(self.step - since, 1) * (self.horizon - self.step) if self.step > since else 0.0
+        return (time.monotonic() - begun) / max(self.step - since, 1) * (self.total_steps - self.step) if self.step > since else 0.0
 
     def forecast(self) -> str:
         """How long the stage will take, as its first steps went; a warning where the place lends its machine for less."""
         left, session = self.seconds_left(), hosting.free_session()
-        speed = left / (self.horizon - self.step)
+        speed = left / (self.total_steps - self.step)
         told = f"As the first steps go ({speed:.2g} s each), stage {self.stage} has {lasting(left)} to go."
         return f"{told} {session.warning(left)}".rstrip() if session else told
 
@@ -68,10 +68,10 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self.step - self._bar.n)
             self._bar.set_postfix_str(self._summary(row))
-        elif self.step >= self.horizon or time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
+        elif self.step >= self.total_steps or time.monotonic() - self._printed > SECONDS_BETWEEN_LINES:
             self._printed = time.monotonic()
             left = f"  {clock(self.seconds_left())} left" if self.step > self._measured[0] else ""
-            self.say(f"{self.stage} step {self.step} of {self.horizon}  {self._summary(row)}{left}")
+            self.say(f"{self.stage} step {self.step} of {self.total_steps}  {self._summary(row)}{left}")
 
     def _summary(self, row: dict[str, float]) -> str:
         """The few numbers of `row` that fit behind a bar, and how the copy on Drive stands."""
@@ -83,6 +83,10 @@ class Progress:
 
     def saved(self, path: Path) -> None:
         """A new checkpoint lies at `path`."""
+
+    def finished(self, stage: str, step: int, total_steps: int) -> None:
+        """`stage` was finished before: nothing is left to train."""
+        self.say(f"{stage} has reached step {step} of {total_steps}: nothing to do.")
 
     def say(self, sentence: str) -> None:
         """Tell the person something in words."""

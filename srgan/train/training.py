@@ -71,7 +71,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         if state.step >= total:
             if replicas.is_chief():
                 saving.export_if_missing(config, paths, state, dataset, upscaler)
-            progress.say(f"{stage} has reached step {state.step} of {total}: nothing to do.")
+            progress.finished(stage, state.step, total)
             return state
         progress.start(stage, state.step, total, config.data.batch_size)
         try:

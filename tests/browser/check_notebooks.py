@@ -92,7 +92,7 @@ def test_01_runs_to_its_end(server, browser):
 @pytest.mark.parametrize("name", TRAINING)
 def test_training_redraws_in_place_and_goes_on_after_a_stop_and_after_a_dead_kernel(server, browser, project, name):
     stage = TRAINING[name]
-    horizon = CHANGES["pretrain_steps" if stage == "srresnet" else "gan_steps"]
+    total_steps = CHANGES["pretrain_steps" if stage == "srresnet" else "gan_steps"]
     notebook = server.open(browser, name)
     notebook.run_all()
     cell = notebook.cell(f'paths, "{stage}", utils.Dashboard(paths))')
@@ -109,7 +109,7 @@ def test_training_redraws_in_place_and_goes_on_after_a_stop_and_after_a_dead_ker
     notebook.interrupt()
     notebook.wait_until_done()
     stopped = int(re.search(r"Stopped at step (\d+) of", "".join(notebook.errors())).group(1))
-    assert stopped < horizon
+    assert stopped < total_steps
     notebook.screenshot(f"{name}_stopped", cell)
 
     # Again; then the kernel is killed.
@@ -131,7 +131,7 @@ def test_training_redraws_in_place_and_goes_on_after_a_stop_and_after_a_dead_ker
     check_training_cell(cell)
     assert f"{STAGES[stage]}" in cell.inner_text() and "done" in cell.locator(".srgan-panel").inner_text()
     steps = [row["step"] for row in history.read(Paths(project, "quick").history(stage))]
-    assert steps == list(range(5, horizon + 1, 5))  # no gap, nothing double
+    assert steps == list(range(5, total_steps + 1, 5))  # no gap, nothing double
     notebook.screenshot(f"{name}_done", cell)
     notebook.screenshot(f"{name}_result", notebook.cell("utils.show_training"))
     notebook.save()

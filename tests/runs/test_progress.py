@@ -14,13 +14,13 @@ def now(monkeypatch):
     return clock
 
 
-def train(now, seconds_a_step: float, steps: int, horizon: int, compiling: float = 40.0) -> Progress:
+def train(now, seconds_a_step: float, steps: int, total_steps: int, compiling: float = 40.0) -> Progress:
     """A training whose first call takes `compiling` seconds, and every step after it the same."""
     told = Progress()
     told.said = []
     told.say = told.said.append
     told.has_bar = lambda: False
-    told.start("srgan", 100, horizon, 16)
+    told.start("srgan", 100, total_steps, 16)
     for step in (100, 101):
         now[0] += compiling
         told.tick(step)
@@ -31,14 +31,14 @@ def train(now, seconds_a_step: float, steps: int, horizon: int, compiling: float
 
 
 def test_the_forecast_is_of_the_steps_after_the_first_two_calls(now):
-    told = train(now, seconds_a_step=0.5, steps=200, horizon=10_100)
+    told = train(now, seconds_a_step=0.5, steps=200, total_steps=10_100)
     # 10 seconds after step 101: at step 121, with 9,979 steps to go.
     assert told.said == [f"As the first steps go (0.5 s each), stage srgan has {lasting(0.5 * 9979)} to go."]
     assert told.seconds_left() == pytest.approx(0.5 * (10_100 - 300))
 
 
 def test_a_short_training_is_not_foretold(now):
-    assert train(now, seconds_a_step=0.5, steps=60, horizon=200).said == []
+    assert train(now, seconds_a_step=0.5, steps=60, total_steps=200).said == []
 
 
 @pytest.mark.parametrize(
@@ -54,13 +54,13 @@ def test_a_short_training_is_not_foretold(now):
 )
 def test_a_training_that_does_not_fit_a_free_session_is_warned_of(now, monkeypatch, session, hours, words):
     monkeypatch.setattr(hosting, "free_session", lambda: session)
-    (said,) = train(now, seconds_a_step=1.0, steps=30, horizon=100 + hours * 3600).said
+    (said,) = train(now, seconds_a_step=1.0, steps=30, total_steps=100 + hours * 3600).said
     assert f"{hours}.0 hours" in said or f"{hours} hours" in said or "days" in said
     assert ("goes on from its last checkpoint" in said) == (words is not None) and (words or "") in said
 
 
 def test_a_line_tells_what_is_left_once_it_is_known(now, capsys):
-    told = train(now, seconds_a_step=2.0, steps=10, horizon=210)
+    told = train(now, seconds_a_step=2.0, steps=10, total_steps=210)
     del told.say
     told.row({"step": 110, "loss": 0.25, "images_per_second": 8.0})
     assert capsys.readouterr().out == "srgan step 110 of 210  loss 0.2500  8 images/s  3:20 left\n"
