@@ -231,7 +231,7 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
 
 
 WORKDIR = argument("--workdir", type=Path, default=PROJECT, metavar="DIR",
-                   help="where data/ model/ output/ loss/ are (default: the project's folder; the current one if srgan was installed)")  # fmt: skip
+                   help="where data/ model/ output/ loss/ are (default: the project's folder; installed: here)")  # fmt: skip
 FORCE = argument("--force", action="store_true", help="overwrite what is there")
 SET = argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="changes",
                help="another value for any setting of srgan/config.py; may be repeated")  # fmt: skip

@@ -30,3 +30,23 @@ def test_readme_is_short_and_the_index_names_every_page():
 def test_every_preset_has_its_row():
     page = (PROJECT / "docs" / "presets.md").read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page for name in PRESETS)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("config.py", ["Config", "adversarial_weight"]),
+        ("presets.py", ["preset"]),
+        ("models/networks.py", ["srresnet", "generator", "discriminator"]),
+        ("losses.py", ["content_loss", "adversarial_loss", "discriminator_loss"]),
+        ("train/steps.py", ["gan_step"]),
+        ("train/training.py", ["train"]),
+        ("__main__.py", ["COMMANDS"]),
+    ],
+)
+def test_the_map_of_the_house_leads_to_definitions(path, names):
+    readme, code = (PROJECT / "README.md").read_text(encoding="utf-8"), (PROJECT / "srgan" / path).read_text(encoding="utf-8")
+    room, _, file = path.rpartition("/")
+    assert f"`{file}`" in readme and f"`{room}/`" in readme if room else f"`{file}`" in readme
+    for name in names:
+        assert f"`{name}`" in readme and re.search(rf"^\s*(def |class )?{name}\b[(:]", code, re.MULTILINE), name

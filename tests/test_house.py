@@ -83,6 +83,12 @@ def test_settings_load_neither_tensorflow_nor_what_downloads(module):
     assert not wrong, wrong
 
 
+def test_the_steps_load_nothing_of_inference_downloads_and_checkpoints():
+    elsewhere = ("srgan.upscale", "srgan.data.download", "srgan.data.fetch", "srgan.runs.checkpoints")
+    wrong = [name for name in loaded("srgan.train.steps") if name.startswith(elsewhere)]
+    assert not wrong, wrong
+
+
 def test_the_map_of_the_house_in_readme_names_what_is_there():
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     assert all(f"`{room}/`" in readme or f"`{room}.py`" in readme for room in FLOOR.keys() - APART)

@@ -22,7 +22,9 @@ def bench(options: argparse.Namespace) -> None:
     from tools import bench
     from tools.bench import table
 
-    results = bench.read(options.source) if options.source else bench.run(options.quick)
+    results = (
+        bench.read(options.source) if options.source else bench.run("quick" if options.quick else "gpu" if options.gpu else "whole")
+    )
     print("\n".join(table.header(results)))
     if options.json:
         write_json(options.json, results)
@@ -73,6 +75,7 @@ COMMANDS: Commands = {
         bench, "measure how fast this machine trains and upscales, beside stock Keras and PyTorch",
         [
             argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint"),
+            argument("--gpu", action="store_true", help="what a GPU is for, in some ten minutes (docs/gpu.md)"),
             argument("--json", type=Path, metavar="FILE", help="write all that was measured"),
             argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is"),
             argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote"),

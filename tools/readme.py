@@ -66,7 +66,7 @@ def update_weights() -> list[Path]:
     Raises SRGANError if there are none.
     """
     shipped = weights.shipped()
-    _write_between(PROJECT / "README.md", "ship", ship.table())
+    _write_between(PROJECT / "README.md", "ship", ship.table().markdown())
     lr = images.read_image(PHOTO)
     upscalers = {"bicubic": network.bicubic} | {name: network.load(path) for name, path in shipped.items()}
     _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", next(iter(shipped)))}), BEFORE_AND_AFTER)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 def load_tensorflow() -> None:
     """Import TensorFlow and let it look for devices, silently. What fails still raises."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and errors of later on are shown
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else a second notebook on the same GPU finds no memory
     with _no_standard_error():
         import tensorflow as tf
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from srgan.config import settings
+from srgan.errors import SRGANError
 from tools.bench import race as race_module
 from tools.bench.race import Contender, race
 
@@ -61,6 +62,12 @@ def lacks_torch():
 def holds(count: int):
     block = np.ones(count, np.uint8)
     return lambda: float(block[0])
+
+
+def falls_back():
+    measure = lambda: 1.0  # noqa: E731
+    measure.format = "float32"
+    return measure
 
 
 def hangs():
@@ -164,6 +171,11 @@ def test_a_contender_that_dies_is_a_row_with_the_reason(tmp_path):
     assert [row["times"] for row in rows] == [1.0] + [None] * 6 + [1.5]
 
 
+def test_a_format_that_was_refused_is_told():
+    (row,) = race([Contender("ours", "tests.tools.test_bench:falls_back", format="bfloat16")], 1)
+    assert (row["name"], row["format"]) == ("ours (bfloat16 is refused)", "float32")
+
+
 def test_a_contender_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(race_module, "PATIENCE", 0.5)
     assert race([here("hangs")], 1)[0]["failed"] == "no answer in 0 s"
@@ -181,17 +193,20 @@ def test_peak_memory_is_the_contenders_own():
 
 @pytest.fixture
 def small_plan(monkeypatch):
-    """--quick measures two sections of a network as small as it gets."""
+    """--quick measures four sections, with a network as small as it gets."""
     from tools.bench import sections
 
     config = settings(preset="paper", **PAPER_SMALL).replace(blocks=1)
-    monkeypatch.setattr(sections, "QUICK", sections.Plan(config, rounds=2, few=1, copies=2, everything=False))
-    kept = {name: sections.SECTIONS[name] for name in ("pretrain", "pipeline")}
+    plan = sections.Plan(config, image=8, rounds=2, few=1, copies=2, trained_steps=2, everything=False)
+    monkeypatch.setitem(sections.SIZES, "quick", (plan, ("image",)))
+    kept = {name: sections.SECTIONS[name] for name in ("pretrain", "batch", "image", "shipped", "pipeline")}
     monkeypatch.setattr(sections, "SECTIONS", kept)
 
 
 def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
+    from srgan.runs import weights
     from tools.__main__ import main
+    from tools.bench import peers
 
     results_file, page = tmp_path / "results.json", tmp_path / "bench.md"
     assert main(["bench", "--quick", "--json", str(results_file), "--markdown", str(page)]) == 0
@@ -204,10 +219,19 @@ def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
     installed = importlib.util.find_spec("torch") is not None
     assert torch["failed"] == ("" if installed else "PyTorch is not installed")
 
+    ours_upscaling, keras_upscaling, _ = results["sections"]["batch"]["rows"]  # by trained weights
+    assert [ours_upscaling["failed"], keras_upscaling["failed"]] == ["", ""] and "image" not in results["sections"]
+    *shipped, medium, thick, span = results["sections"]["shipped"]["rows"]
+    assert [row["name"].split(" ")[0] for row in shipped] == list(weights.SHIPPED)
+    assert [f"{row['also']['PSNR-Y on Set14, dB']:.2f}" for row in shipped] == ["27.81", "28.34", "27.96"]
+    if importlib.util.find_spec("ncnn") is None:
+        assert span["failed"] == "ncnn is not installed"
+    if not peers.NODE_MODULES.is_dir():
+        assert medium["failed"] == "esrgan-medium is not installed" and thick["failed"] == "esrgan-thick is not installed"
     memory, disk = results["sections"]["pipeline"]["rows"]
     for row in (memory, disk):
         assert row["also"]["batches in our fastest pre-training step (wanted: 20)"] == pytest.approx(ours["median"] / row["median"])
-    assert results["quick"] is True and results["commit"] and len(results["load"]) == 2
+    assert results["size"] == "quick" and results["commit"] and len(results["load"]) == 2
 
     printed, text = capsys.readouterr().out, page.read_text()
     for row in (ours, keras, memory, disk):
@@ -217,6 +241,17 @@ def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
     # The page again, from the JSON alone.
     assert main(["bench", "--from", str(results_file), "--markdown", str(tmp_path / "again.md")]) == 0
     assert (tmp_path / "again.md").read_text() == text
+
+
+def test_without_a_gpu_its_bench_says_what_to_do():
+    import tensorflow as tf
+
+    from tools import bench
+
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("There is a GPU.")
+    with pytest.raises(SRGANError, match="TensorFlow sees no GPU here"):
+        bench.run("gpu")
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", '{"format": 0, "sections": {}}'])
@@ -399,38 +434,6 @@ def test_the_classic_loop_trains_each_network_in_its_turn_on_the_papers_losses()
     assert not any(np.array_equal(d_before[i], discriminator.get_weights()[i]) for i in kernels)
 
 
-def copy_to_torch(network, peer, turned: bool) -> None:
-    """Give `peer` the weights of `network`; `turned` by 180 degrees, it does the same to images that are turned so."""
-    import keras
-    import torch
-    from torch import nn
-
-    layers = [layer for layer in network.layers if layer.weights]
-    modules = [module for module in peer.modules() if isinstance(module, (nn.Conv2d, nn.BatchNorm2d, nn.PReLU, nn.Linear))]
-    for layer, module in zip(layers, modules, strict=True):
-        arrays = layer.get_weights()
-        if isinstance(layer, keras.layers.Conv2D):
-            kernel, bias = arrays
-            if turned:
-                kernel = kernel[::-1, ::-1]
-            if layer.name.startswith("up"):  # PyTorch's shuffle wants the four places of a channel side by side
-                places = np.arange(len(bias)).reshape(4, -1)
-                order = (places[::-1] if turned else places).T.ravel()
-                kernel, bias = kernel[..., order], bias[order]
-            arrays = [kernel.transpose(3, 2, 0, 1), bias]
-        elif isinstance(layer, keras.layers.Dense):
-            kernel, bias = arrays
-            channels = network.get_layer("leaky8").output.shape[1:] if layer.name == "dense1" else (1, 1, len(kernel))
-            kernel = kernel.reshape(*channels, -1)[::-1, ::-1].transpose(3, 2, 0, 1)
-            arrays = [kernel.reshape(len(bias), -1), bias]
-        elif isinstance(layer, keras.layers.PReLU):
-            arrays = [arrays[0].ravel()]
-        state = module.state_dict()  # weight, bias, running_mean, running_var: Keras's order
-        for name, array in zip(state, arrays, strict=False):
-            state[name] = torch.from_numpy(np.ascontiguousarray(array))
-        module.load_state_dict(state)
-
-
 def to_torch(images, turned=False):
     import torch
 
@@ -440,14 +443,14 @@ def to_torch(images, turned=False):
 
 def test_the_torch_networks_are_ours(ours):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    from tools.bench import torch_twin
+    from tools.bench import torch_twin, trained
 
     config, generator, discriminator = ours
     lr, hr = images(config)
     peers = torch_twin.Generator(config), torch_twin.Discriminator(config)
     for peer, network, turned in zip(peers, (generator, discriminator), (False, True), strict=True):
         assert sum(weight.numel() for weight in peer.parameters()) == sum(np.prod(w.shape) for w in network.trainable_weights)
-        copy_to_torch(network, peer, turned)
+        torch_twin.load(peer, trained.arrays_for_torch(network, turned))
     for training in (False, True):
         with torch.no_grad():
             sr = peers[0].train(training)(to_torch(lr)).numpy().transpose(0, 2, 3, 1)
@@ -464,7 +467,7 @@ def test_the_torch_gan_step_is_ours(ours):
     from srgan.train import steps
     from srgan.train.perceptual_features import extractor
     from srgan.train.state import State
-    from tools.bench import torch_twin
+    from tools.bench import torch_twin, trained
 
     config = settings(**PAPER_SMALL, gan_learning_rate=1e-3, adversarial_weight=0.5)
     state = State(config, "srgan")
@@ -475,7 +478,7 @@ def test_the_torch_gan_step_is_ours(ours):
         place.put(kind(config)) for kind in (torch_twin.Generator, torch_twin.Discriminator, torch_twin.Features)
     )
     for network, peer in ((state.generator, generator), (state.discriminator, discriminator), (vgg, features)):
-        copy_to_torch(network, peer, turned=True)
+        torch_twin.load(peer, trained.arrays_for_torch(network, turned=True))
 
     state.g_optimizer.learning_rate = state.d_optimizer.learning_rate = config.optimization.gan_learning_rate
     ours = steps.gan_step(config, state, extractor(vgg, config.loss.content_scale))

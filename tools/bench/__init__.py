@@ -12,18 +12,29 @@ from pathlib import Path
 
 from srgan.errors import SRGANError
 
-FORMAT = 1
+FORMAT = 2
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8", "asimd", "bf16")  # that matter
 
 
-def run(quick: bool = False, tell: Callable[[str], None] = print) -> dict:
-    """Measure everything, telling each table when it is there; returns the results as they go to JSON."""
+def run(size: str = "whole", tell: Callable[[str], None] = print) -> dict:
+    """Measure everything, telling each table when it is there; returns the results as they go to JSON.
+
+    `size`: "whole", "quick" (small networks, few rounds) or "gpu" (what a GPU is for, few rounds). Raises SRGANError where
+    "gpu" finds none.
+    """
     from tools.bench import sections
 
-    plan, names = sections.Plan(), list(sections.SECTIONS)
-    if quick:
-        plan, names = sections.QUICK, [name for name in names if name != "image"]
-    return measure(plan, names, tell) | {"quick": quick}
+    if size == "gpu":
+        _require_gpu()
+    plan, left_out = sections.SIZES[size]
+    return measure(plan, [name for name in sections.SECTIONS if name not in left_out], tell) | {"size": size}
+
+
+def _require_gpu() -> None:
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        raise SRGANError("TensorFlow sees no GPU here. In Colab: Runtime > Change runtime type > T4 GPU. Elsewhere: docs/gpu.md.")
 
 
 def measure(plan, names: list[str], tell: Callable[[str], None]) -> dict:

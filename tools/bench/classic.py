@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras import layers
 from srgan.config import Config
 from srgan.data.images import to_float, to_uint8
 from srgan.models.networks import LEAK
+from srgan.runs import weights
 from tools.bench import work
 
 
@@ -98,9 +100,10 @@ def gan(config: Config, xla: bool) -> Callable[[], float]:
     return work.repeated(lambda: networks.train(lr, hr))
 
 
-def upscale(config: Config, shape: tuple[int, int, int], xla: bool) -> Callable[[], float]:
-    """A measurement of `predict` on (count, height, width) images, from uint8 to uint8."""
+def upscale(config: Config, path: Path, shape: tuple[int, int, int], xla: bool) -> Callable[[], float]:
+    """A measurement of `predict` by the weights at `path` on (count, height, width) images, from uint8 to uint8."""
     network, lr = generator(config), work.pixels(*shape)
+    network.set_weights(weights.load(path).get_weights())
     network.jit_compile = xla
     return work.repeated(lambda: to_uint8(network.predict(to_float(lr), batch_size=len(lr), verbose=0)).mean())
 

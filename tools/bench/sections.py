@@ -11,8 +11,9 @@ from srgan.config import SCALE, Config
 from srgan.data import preparation
 from srgan.models import networks, precision
 from srgan.presets import preset
+from srgan.runs import weights
 from srgan.runs.paths import Paths
-from tools.bench import flops, running
+from tools.bench import flops, peers, running, trained
 from tools.bench.race import Contender, race
 
 
@@ -25,6 +26,7 @@ class Plan:
     rounds: int = 8  # measurements of a contender; even, as every second round goes backward
     few: int = 4  # of those that take seconds and compare with nothing
     copies: int = 16  # of the sample photos in the pack on disk
+    trained_steps: int = 400  # of the weights that inference is measured with
     saved: tuple[str, ...] = ("quick", "paper")  # presets whose checkpoints are timed
     everything: bool = True  # else only one contender of each library, in the format that suits the machine
 
@@ -46,9 +48,14 @@ class Plan:
 QUICK = Plan(
     preset("paper", dataset="samples", blocks=4, filters=32, hr_size=48, batch_size=8, discriminator_filters=16,
            discriminator_dense=128, content="vgg19/block2_conv2"),
-    image=64, rounds=2, few=1, copies=2, saved=("quick",), everything=False,
+    image=64, trained_steps=40, rounds=2, few=1, copies=2, saved=("quick",), everything=False,
 )  # fmt: skip
-"""The same in a minute: it shows that all of it runs, and little more."""
+GPU = Plan(image=512, rounds=4, few=2, saved=("quick",))
+SIZES = {  # of a bench: its plan, and the sections that it leaves out
+    "whole": (Plan(), ()),
+    "quick": (QUICK, ("image",)),  # a minute or two: it shows that all of it runs, and little more
+    "gpu": (GPU, ("checkpoint", "resume")),
+}
 
 
 def peaks(plan: Plan, folder: Path, done: dict) -> dict:
@@ -99,27 +106,49 @@ def gan(plan: Plan, folder: Path, done: dict) -> dict:
 def batch(plan: Plan, folder: Path, done: dict) -> dict:
     """Inference on as many small images as a training batch has."""
     side = plan.config.data.hr_size // SCALE
-    return _inference(plan, (plan.config.data.batch_size, side, side), done)
+    return _inference(plan, (plan.config.data.batch_size, side, side), folder, done)
 
 
 def image(plan: Plan, folder: Path, done: dict) -> dict:
     """Inference on one larger image."""
-    return _inference(plan, (1, plan.image, plan.image), done)
+    return _inference(plan, (1, plan.image, plan.image), folder, done)
 
 
-def _inference(plan: Plan, shape: tuple[int, int, int], done: dict) -> dict:
-    contenders = _ours(plan, "upscale", {"shape": shape})
-    arguments = {"config": plan.config, "shape": shape, "xla": False}
+def _inference(plan: Plan, shape: tuple[int, int, int], folder: Path, done: dict) -> dict:
+    path = trained.train(plan.config, plan.trained_steps, folder)
+    arrays = trained.save_for_torch(path, folder / "for_torch.npz")
+    contenders = _our_weights("ours", path, plan, shape)
+    arguments = {"config": plan.config, "path": path, "shape": shape, "xla": False}
     contenders.append(Contender("stock Keras", "tools.bench.classic:upscale", arguments))
-    contenders += _torch(plan, "upscale", {"shape": shape})
+    contenders += _torch(plan, "upscale", {"shape": shape, "arrays": arrays})
     rows = race(contenders, plan.rounds)
     count, height, width = shape
     gigas = plan.count_flops(flops.forward, shape)
     for row in rows:
         _add_rate(row, "MP/s", count * height * width * SCALE**2 / 1e6)
         _add_rate(row, "GFLOP/s", gigas, _rows(done, "peaks"))
-    title = f"Inference: {count} x {height}x{width} -> {SCALE * height}x{SCALE * width}, from uint8 to uint8"
+    sizes = f"{count} x {height}x{width} -> {SCALE * height}x{SCALE * width}"
+    title = f"Inference: {sizes}, from uint8 to uint8, weights of {plan.trained_steps} steps"
     return {"title": title, "compares": True, "rows": rows}
+
+
+def shipped(plan: Plan, folder: Path, done: dict) -> dict:
+    """The weights that come with the project, and networks of others: how fast, and how near to HR."""
+    shape = (1, plan.image, plan.image)
+    contenders, quality = [], {}
+    for name, path in weights.shipped().items():
+        contenders += _our_weights(name, path, plan, shape)
+        quality[name] = weights.card(path)["scores"]["Set14"]["psnr_y"]
+    contenders += [Contender(name, "tools.bench.peers:measure", {"name": name, "shape": shape}) for name in peers.PEERS]
+    rows = race(contenders, plan.rounds)
+    quality |= {row["name"]: peers.psnr_y(row["name"], "Set14") for row in rows if row["name"] in peers.PEERS and not row["failed"]}
+    for row in rows:
+        _add_rate(row, "MP/s", (SCALE * plan.image) ** 2 / 1e6)
+        score = quality.get(row["name"].partition(" (")[0])
+        if score and not row["failed"]:
+            row["also"]["PSNR-Y on Set14, dB"] = score
+    sizes = f"{plan.image}x{plan.image} -> {SCALE * plan.image}x{SCALE * plan.image}"
+    return {"title": f"The weights that come with the project, and peers: {sizes}", "compares": False, "rows": rows}
 
 
 def pipeline(plan: Plan, folder: Path, done: dict) -> dict:
@@ -165,7 +194,7 @@ def resume(plan: Plan, folder: Path, done: dict) -> dict:
     return {"title": title, "compares": False, "rows": race([contender], plan.few)}
 
 
-SECTIONS = {each.__name__: each for each in (peaks, pretrain, gan, batch, image, pipeline, checkpoint, resume)}
+SECTIONS = {each.__name__: each for each in (peaks, pretrain, gan, batch, image, shipped, pipeline, checkpoint, resume)}
 
 
 def _ours(plan: Plan, function: str, arguments: dict) -> list[Contender]:
@@ -175,6 +204,15 @@ def _ours(plan: Plan, function: str, arguments: dict) -> list[Contender]:
     return [
         Contender("ours", f"tools.bench.ours:{function}", arguments | {"config": config}, _format(policy))
         for policy, config in configs.items()
+    ]
+
+
+def _our_weights(name: str, path: Path, plan: Plan, shape: tuple[int, int, int]) -> list[Contender]:
+    """Inference by the weights at `path` as users get it, and in float32 where that may be something else."""
+    policies = dict.fromkeys([plan.policy, "float32"] if plan.everything else [plan.policy])
+    return [
+        Contender(name, "tools.bench.ours:upscale", {"path": path, "precision": policy, "shape": shape}, _format(policy))
+        for policy in policies
     ]
 
 

@@ -13,6 +13,7 @@ memory is the process's whole. PyTorch's and stock Keras's networks are the same
 over, they give the same images (`tests/tools/test_bench.py`). Feature networks have random weights and batches random pixels:
 speed does not depend on them. Arithmetic is counted for convolutions and dense layers, a multiply-add as two operations."""
 
+SIZES = {"whole": "", "gpu": " with --gpu", "quick": " with --quick: small networks and few rounds, only a hint"}
 BUSY = 0.5  # load average above which something else runs
 
 
@@ -21,7 +22,7 @@ def header(results: dict) -> list[str]:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     flags = ", ".join(results["flags"]) or "none known"
     before, after = results["load"]
-    when = results["when"] + (" with --quick: small networks and few rounds, only a hint" if results["quick"] else "")
+    when = results["when"] + SIZES[results["size"]]
     lines = [
         f"Machine: {results['machine']}, {results['memory'] / 2**30:.0f} GiB; vector extensions: {flags}.",
         f"Versions: {versions}; commit {results['commit']}.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,7 +75,7 @@ class Features(nn.Module):
                 before = width
             parts += [] if index == block else [nn.MaxPool2d(2)]
         self.convolutions, self.scale = nn.Sequential(*parts).requires_grad_(False), config.loss.content_scale
-        self.register_buffer("mean", torch.tensor((103.939, 116.779, 123.68)).reshape(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor((103.939, 116.779, 123.68)).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images):
         return self.convolutions((images.flip(1) + 1.0) * 127.5 - self.mean) * self.scale
@@ -141,10 +142,12 @@ def gan_step(config: Config, place: Place, generator: nn.Module, discriminator: 
     return step
 
 
-def upscale(config: Config, precision: str, shape: tuple[int, int, int]) -> Callable[[], float]:
-    """A measurement of inference on (count, height, width) images, from uint8 to uint8."""
-    place = Place(precision, channels_last=True)
-    generator, lr = place.put(Generator(config)).eval(), work.pixels(*shape)
+def upscale(config: Config, arrays: Path, precision: str, shape: tuple[int, int, int]) -> Callable[[], float]:
+    """A measurement of inference by the weights in `arrays` on (count, height, width) images, from uint8 to uint8."""
+    place, generator, lr = Place(precision, channels_last=True), Generator(config), work.pixels(*shape)
+    with np.load(arrays) as file:
+        load(generator, list(file.values()))
+    generator = place.put(generator).eval()
 
     @torch.inference_mode()
     def infer():
@@ -154,6 +157,13 @@ def upscale(config: Config, precision: str, shape: tuple[int, int, int]) -> Call
         return sr.permute(0, 2, 3, 1).cpu().numpy().mean()
 
     return work.repeated(infer)
+
+
+def load(network: nn.Module, arrays: list[np.ndarray]) -> None:
+    """Set all weights of `network` (`trained.arrays_for_torch` gives them in this order)."""
+    state = network.state_dict()
+    names = [name for name in state if not name.endswith("num_batches_tracked")]
+    network.load_state_dict(state | {name: torch.from_numpy(array.copy()) for name, array in zip(names, arrays, strict=True)})
 
 
 class Place:
