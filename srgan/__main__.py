@@ -42,7 +42,7 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
         print(f"Error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stopped:
-        print(stopped or "Stopped.", file=sys.stderr)
+        print(str(stopped) or "Stopped.", file=sys.stderr)
         return 130
     return 0
 
@@ -70,23 +70,30 @@ def run(options: argparse.Namespace) -> None:
 def upscale(options: argparse.Namespace) -> None:
     """Images, videos and folders of them, four times as wide and as high."""
     load_tensorflow()
-    from srgan.upscale import files
+    from tqdm.auto import tqdm
 
-    models = {Path(name).name: files.open_model(name) for name in options.compare or [options.model]}
+    from srgan.runs import weights
+    from srgan.upscale import batch, files, targets
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names that the console cannot print
+            stream.reconfigure(errors="backslashreplace")
+    names = options.compare or [options.model]
+    models = files.models_of(names)
     panels = files.panels_of(options.panels or "sr") if options.panels or options.compare else ()
     upscaler = next(iter(models.values()))
+    how = " ".join([*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels])
 
     def work(source: Path, target: Path) -> str:
-        if files.is_video(source):
-            return files.upscale_video(source, target, upscaler, options.force, options.preview)
         if panels:
             files.write_panels(source, target, panels, models, options.force)
             return ", ".join(panels)
-        return files.described(files.upscale_file(source, target, upscaler, options.force))
+        return files.upscale_any(source, target, upscaler, options.force, options.preview, tqdm.write)
 
-    found = files.find(options.inputs)
-    targets = files.targets(found, options.out, (lambda source: "_panels.png") if panels else files.ending)
-    failed = files.run([(source, target) for (source, _), target in zip(found, targets, strict=True)], work)
+    found, failed = batch.find(options.inputs, Path(options.out) if options.out and not targets.is_file(options.out) else None)
+    ending = (lambda source: targets.PANELS) if panels else lambda source: files.ending(source, options.preview)
+    jobs = targets.plan(found, options.out, ending, how + " preview" * options.preview)
+    failed += batch.run(jobs, work, how + " preview" * options.preview, options.force)
     if failed:
         raise SRGANError(f"{len(failed)} of {len(found)} failed:\n" + "\n".join(f"  {reason}" for reason in failed))
 
@@ -249,7 +256,7 @@ COMMANDS: Commands = {
         upscale, "upscale images, videos and folders of them (notebook 06)",
         [
             argument("inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a video, or a folder, subfolders included"),
-            argument("-o", "--out", type=Path, metavar="OUT",
+            argument("-o", "--out", metavar="OUT",
                      help="a folder, or for one input a file (default: beside the input)"),
             argument("--model", default="", metavar="srgan|srresnet|fast|FILE",
                      help="weights of the project, or a run's .weights.h5 (default: the best there are)"),

@@ -17,19 +17,31 @@ import skimage.data
 import tifffile
 from PIL import Image, ImageCms
 
+from srgan.data.metadata import ORIENTATION, png_chunk
 from srgan.errors import SRGANError
-from srgan.models import networks as models
+from srgan.models import networks
 from srgan.presets import preset
-from srgan.upscale import files as upscaling
-from srgan.upscale import image_files as pictures
-from srgan.upscale import network as upscale
-from srgan.upscale import png_bands as png
+from srgan.upscale import files, network
 
 HEIGHT, WIDTH = 20, 30
 PHOTO = Image.fromarray(skimage.data.chelsea()[100 : 100 + HEIGHT, 110 : 110 + WIDTH])
 DEEP = np.asarray(PHOTO).astype(np.uint16) * 257 + 3
 DISC = ((np.mgrid[:HEIGHT, :WIDTH] - np.array([10, 15])[:, None, None]) ** 2).sum(0) < 60
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def write_png(path: Path, width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> None:
+    """A PNG of nothing but what is given: `rows` each with its filter before it, `chunks` before the pixels."""
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    parts = [(b"IHDR", head), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*part) for part in parts))
+
+
+def deep_png(pixels: np.ndarray, *chunks: tuple[bytes, bytes]) -> Callable[[Path], None]:
+    """Of pixels (H, W, C) uint16."""
+    height, width, channels = pixels.shape
+    rows = np.pad(np.ascontiguousarray(pixels, ">u2").view(np.uint8).reshape(height, -1), ((0, 0), (1, 0))).tobytes()
+    return lambda path: write_png(path, width, height, 16, {1: 0, 3: 2, 2: 4, 4: 6}[channels], rows, *chunks)
 
 
 def cut_out() -> Image.Image:
@@ -58,17 +70,12 @@ def _cut(path: Path) -> None:
 
 
 def _bomb(path: Path) -> None:
-    header = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    chunks = [
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in ((b"IHDR", header), (b"IDAT", b"\x78\x9c"))
-    ]
-    path.write_bytes(png.SIGNATURE + b"".join(chunks))
+    write_png(path, 50_000, 50_000, 8, 2, b"")
 
 
 def _tagged(path: Path) -> None:
     exif = PHOTO.getexif()
-    exif[pictures.ORIENTATION] = 6
+    exif[ORIENTATION] = 6
     exif[0x010E] = "a cat"
     PHOTO.save(path, exif=exif, dpi=(300, 300), icc_profile=SRGB, quality=95)
 
@@ -91,9 +98,9 @@ INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "one_bit.png": ("1 bit", _save(PHOTO.convert("1"))),
     "cmyk.jpg": ("CMYK", _save(PHOTO.convert("CMYK"), quality=95)),
     "cmyk.tif": ("CMYK", _save(PHOTO.convert("CMYK"))),
-    "deep_gray.png": ("16 bits, gray", lambda path: png.write(path, WIDTH, HEIGHT, [DEEP[..., :1]])),
-    "deep.png": ("16 bits", lambda path: png.write(path, WIDTH, HEIGHT, [DEEP])),
-    "deep_alpha.png": ("16 bits, transparency", lambda path: png.write(path, WIDTH, HEIGHT, [DEEP[..., [0, 1, 2, 0]]])),
+    "deep_gray.png": ("16 bits, gray", deep_png(DEEP[..., :1])),
+    "deep.png": ("16 bits", deep_png(DEEP)),
+    "deep_alpha.png": ("16 bits, transparency", deep_png(DEEP[..., [0, 1, 2, 0]])),
     "deep.tif": ("16 bits", lambda path: tifffile.imwrite(path, DEEP, photometric="rgb")),
     "deep_gray.tif": ("16 bits, gray", lambda path: tifffile.imwrite(path, DEEP[..., 0], photometric="minisblack")),
     "moving.gif": ("3 frames", _moving()),
@@ -113,20 +120,20 @@ INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
 }  # fmt: skip
 
 
-def network() -> upscale.Network:
+def small_network() -> network.Network:
     """A small network without training."""
-    return upscale.network(models.generator(preset("quick", blocks=1, filters=8)))
+    return network.network(networks.generator(preset("quick", blocks=1, filters=8)))
 
 
-def outcomes(folder: Path, upscaler: upscale.Network) -> dict[str, str]:
+def outcomes(folder: Path, upscaler: network.Network) -> dict[str, str]:
     """What becomes of each of INPUTS, in words: the result's kind, or the sentence of refusal without the place."""
     told = {}
     for name, (_, make) in INPUTS.items():
         source = folder / name
         make(source)
-        target = folder / "out" / (source.stem + upscaling.ending(source))
+        target = folder / "out" / (source.stem + files.ending(source))
         try:
-            picture = upscaling.upscale_file(source, target, upscaler)
+            picture = files.upscale_file(source, target, upscaler)
         except SRGANError as error:
             assert not target.exists()
             told[name] = str(error).replace(f"{folder}{os.sep}", "")
@@ -157,7 +164,7 @@ def main() -> None:
     print(f"Written by `python -m tests.inputs`. Each is {WIDTH}x{HEIGHT} pixels where nothing else is said.\n")
     print("| input | special | outcome |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        for name, outcome in outcomes(Path(folder), network()).items():
+        for name, outcome in outcomes(Path(folder), small_network()).items():
             print(f"| {name} | {INPUTS[name][0]} | {outcome} |")
 
 

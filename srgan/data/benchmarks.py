@@ -13,7 +13,8 @@ from srgan.config import SCALE
 from srgan.data.catalogue import BENCHMARK_ARCHIVE, BENCHMARK_IMAGE, BENCHMARKS, Benchmark
 from srgan.data.download import MirrorError, disk_faults, download, human, require_space
 from srgan.data.fetch import digest, fetch
-from srgan.data.images import SUFFIXES, crop_to_scale, read_image
+from srgan.data.images import crop_to_scale, read_image
+from srgan.data.media import PICTURES
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
 from srgan.runs.paths import PARTIAL, Paths
@@ -111,7 +112,7 @@ def _from_archive(name: str, benchmark: Benchmark, folder: Path, paths: Paths) -
 def _name_in_set(member: str, inside: str) -> str | None:
     """HR/a.png and LR_x4/a.png for benchmark/SET/HR/a.png and benchmark/SET/LR_bicubic/X4/ax4.png."""
     path = PurePosixPath(member)
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in PICTURES:
         return None
     if path.parent == PurePosixPath("benchmark", inside, "HR"):
         return f"HR/{path.name}"

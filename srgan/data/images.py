@@ -5,42 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from srgan.config import SCALE
-from srgan.errors import SRGANError
+from srgan.data import pictures
 from srgan.runs.paths import write_atomically
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_image(path: Path) -> np.ndarray:
     """The image as (height, width, 3) uint8, turned upright as its EXIF data say; gray becomes three equal channels.
 
-    Transparency is laid over white. Raises SRGANError, with the reason, for what cannot be read.
+    16 bits become 8, transparency is laid over white, of moving pictures the first frame counts. Raises SRGANError, with the
+    reason, for what cannot be read whole.
     """
-    try:
-        with Image.open(path) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-                raise SRGANError(f"{path}: pixels of type {image.mode} are not supported; convert it to 8 bits a channel")
-            if image.has_transparency_data:
-                image = image.convert("RGBA")
-                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(image.convert("RGB"))
-    except SRGANError:
-        raise
-    except Exception as error:  # on damaged files Pillow raises many kinds, TypeError and struct.error among them
-        raise SRGANError(f"{path} cannot be read as an image ({error})") from error
-
-
-def read_size(path: Path) -> tuple[int, int]:
-    """Two sides in pixels, from the file's header alone. Raises SRGANError for what is no image."""
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except Exception as error:
-        raise SRGANError(f"{path} cannot be read as an image ({error})") from error
+    return pictures.read(path, strict=True).shown()
 
 
 def crop_to_scale(hr: np.ndarray) -> np.ndarray:

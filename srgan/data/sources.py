@@ -10,9 +10,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from srgan.config import Config
+from srgan.data import media, pictures
 from srgan.data.catalogue import PHOTOS
 from srgan.data.fetch import fetch
-from srgan.data.images import SUFFIXES, read_size
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT
@@ -55,7 +55,7 @@ def photos(dataset: str, downloads: Path = PROJECT / "data" / "downloads", may_f
         if not folder.is_dir() and not may_fetch:
             raise SRGANError(f"{dataset} is not here yet. To fetch it: python -m srgan fetch {dataset}.")
         return [Photo(path.name, path) for path in sorted(fetch_photos(dataset, downloads).iterdir())]
-    return _folder(Path(dataset.removeprefix("folder:")).expanduser())
+    return _folder(Path(dataset.removeprefix("folder:")).expanduser(), downloads.parents[1])
 
 
 def fetch_photos(name: str, downloads: Path) -> Path:
@@ -72,7 +72,7 @@ def fetch_photos(name: str, downloads: Path) -> Path:
 
 def _photo_in(inside: str, member: PurePosixPath) -> str | None:
     """The file name of a member of an archive that is a photo in the folder `inside`."""
-    return member.name if str(member.parent) == inside and member.suffix.lower() in SUFFIXES else None
+    return member.name if str(member.parent) == inside and member.suffix.lower() in media.PICTURES else None
 
 
 def choose(found: list[Photo], config: Config) -> list[Photo]:
@@ -105,7 +105,7 @@ def choose(found: list[Photo], config: Config) -> list[Photo]:
 def _is_large(photo: Photo, least: int) -> bool:
     """Whether neither side is below `least` pixels, by the file's header; one that cannot be read is not."""
     try:
-        return min(read_size(photo.path)) >= least
+        return min(pictures.size(photo.path)) >= least
     except SRGANError:
         return False
 
@@ -143,15 +143,19 @@ def _package_folder(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _folder(folder: Path) -> list[Photo]:
+def _folder(folder: Path, workdir: Path) -> list[Photo]:
+    """The photos in `folder`; not those that runs write where it is their working directory, too."""
     if not folder.is_dir():
         raise SRGANError(f"There is no folder {folder}. Make it and put photos in it, or name another: folder:PATH.")
+    own = [place for name in ("output", "data/downloads") if (place := workdir / name) != folder]
     found = []
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            found.append(Photo(os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace"), path))
+    locked: list[OSError] = []
+    for path in media.walk(folder, locked.append):
+        if media.kind(path) == "picture" and path.is_file() and not any(path.is_relative_to(place) for place in own):
+            inside = path.relative_to(folder).as_posix()
+            found.append(Photo(os.fsencode(inside).decode("utf-8", "backslashreplace"), path))
+    for error in locked:
+        print(f"The folder {error.filename or folder} cannot be read ({error.strerror or error}): its photos are passed over.")
     if not found:
-        raise SRGANError(f"The folder {folder} holds no image ({', '.join(SUFFIXES)}), subfolders included.")
+        raise SRGANError(f"The folder {folder} holds no image ({', '.join(media.PICTURES)}), subfolders included.")
     return sorted(found, key=lambda photo: photo.name)

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan.config import STAGES, Config
-from srgan.data import images, preparation
+from srgan.data import images, media, preparation
 from srgan.data.catalogue import BENCHMARKS
 from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
@@ -96,7 +96,7 @@ def benchmark(folder: Path) -> Iterator[TestImage]:
 
 
 def _hr_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in (folder / "HR").iterdir() if path.suffix.lower() in images.SUFFIXES)
+    return sorted(path for path in (folder / "HR").iterdir() if path.suffix.lower() in media.PICTURES)
 
 
 def measure(test_images: Iterator[TestImage], methods: dict[str, network.Upscaler]) -> dict[str, dict[str, dict]]:

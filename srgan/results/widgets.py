@@ -18,10 +18,10 @@ import numpy as np
 from IPython.display import HTML, display
 from PIL import Image
 
-from srgan.data import images
+from srgan.data import images, pictures
 from srgan.errors import SRGANError
 from srgan.runs.paths import write_atomically
-from srgan.upscale import files, image_files, network
+from srgan.upscale import files, network
 
 WIDEST = 1200  # pixels of a picture shown; a larger one is shrunk for showing
 MOST_INLINE = 40 * 2**20  # bytes that a link can carry inside a page
@@ -116,7 +116,7 @@ def upload_photos(upscaler: network.Upscaler, folder: Path) -> ipywidgets.Widget
             write_atomically(source, lambda temporary: temporary.write_bytes(content))
             target = folder / f"{source.stem}{files.ending(source)}"
             lr = files.upscale_file(source, target, upscaler, force=True)
-            sr = image_files.read(target)
+            sr = pictures.read(target)
         except SRGANError as error:
             print(error)
             return

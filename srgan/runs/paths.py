@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
+import hashlib
 import json
 import os
 import tempfile
@@ -16,6 +18,7 @@ from srgan.errors import SRGANError
 _ROOT = Path(__file__).resolve().parents[2]
 IS_CHECKOUT = (_ROOT / "pyproject.toml").is_file()  # else the package was installed
 PROJECT = _ROOT if IS_CHECKOUT else Path.cwd()  # where a run reads and writes unless it is told another place
+LONGEST_NAME = 255  # bytes, on every common file system
 PARTIAL = ".partial-"  # how the names of unfinished files begin
 
 
@@ -104,7 +107,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     The temporary name keeps the suffixes of `path`, which some writers look at. Raises SRGANError with the
     system's reason (disk full, read-only, ...) if anything fails; what lay at `path` before is then untouched.
     """
-    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{_short(path.name)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(temporary)
@@ -113,17 +116,34 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise SRGANError(
-            f"{path} could not be written ({error.strerror or error}). What was there before is untouched. "
-            "Free some space or choose another working directory, then run the same again."
+            f"{path} could not be written ({error.strerror or error}). What was there before is untouched. {_advice(error)}"
         ) from error
     finally:
         with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed; the reason is told above
             temporary.unlink()
 
 
+def _short(name: str) -> str:
+    """`name`, or its end and a hash where with PARTIAL before it the name would be longer than a disk takes."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_NAME - 24:
+        return name
+    suffix = "".join(Path(name).suffixes[-2:])
+    return hashlib.sha256(encoded).hexdigest()[:16] + (suffix if len(os.fsencode(suffix)) < 32 else "")
+
+
+def _advice(error: OSError) -> str:
+    """What to do when a file could not be written."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "This place is read-only or another person's: choose another one."
+    if error.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name."
+    return "Free some space or choose another place, then run the same again."
+
+
 def remove_abandoned(path: Path) -> None:
     """Remove the unfinished files that processes which are no more left of `write_atomically(path, ...)`."""
-    for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+    for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(_short(path.name))}"):
         pid = leftover.name.removeprefix(PARTIAL).split("-")[0]
         if pid.isdecimal() and not _is_running(int(pid)):
             with contextlib.suppress(OSError):  # it may be gone by now, or be another person's

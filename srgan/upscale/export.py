@@ -26,6 +26,7 @@ from srgan.runs import weights
 from srgan.runs.paths import PARTIAL, write_atomically
 from srgan.upscale.folding import folded
 from srgan.upscale.network import probe
+from srgan.upscale.targets import require_free
 
 SUFFIXES = {"keras": ".keras", "savedmodel": "_savedmodel", "tflite": ".tflite", "onnx": ".onnx"}
 PROBES = ((48, 40), (17, 31), (1, 1))  # heights and widths of the LR that are compared
@@ -44,7 +45,7 @@ def export(path: Path, format: str, target: Path | None = None, *, force: bool =
     if format not in SUFFIXES:
         raise SRGANError(f'There is no format "{format}". Choose one of: {", ".join(SUFFIXES)}.')
     target = target or path.with_name(path.name.removesuffix(".weights.h5") + SUFFIXES[format])
-    _refuse(target, format, force)
+    _refuse(path, target, format, force)
     config = settings(**weights.card(path)["network"])
     generator = folded(weights.load(path), config)
     write, read = FORMATS[format]
@@ -73,12 +74,11 @@ def difference(generator: keras.Model, run: Run) -> float:
     return float(np.max(differences))  # not a number if one of them is none
 
 
-def _refuse(target: Path, format: str, force: bool) -> None:
+def _refuse(path: Path, target: Path, format: str, force: bool) -> None:
     """Raise SRGANError where `target` cannot be meant."""
     if format != "savedmodel" and target.suffix != SUFFIXES[format]:
         raise SRGANError(f"{target}: a file of the format {format} must end in {SUFFIXES[format]}.")
-    if target.exists() and not force:
-        raise SRGANError(f"{target} is there already. Choose another name, or overwrite it with --force.")
+    require_free(target, path, force)
     if target.is_dir() and not (target / "saved_model.pb").is_file():
         raise SRGANError(f"{target} is a folder of something else, which is never overwritten. Choose another name.")
 

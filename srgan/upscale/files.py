@@ -1,49 +1,48 @@
-"""Files upscaled into files: which become what, one after the other; what fails is told at the end and stops nobody else."""
+"""One file upscaled into another: a picture, a video, or panels that show a picture in several versions."""
 
 from __future__ import annotations
 
-import mimetypes
-import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
 
 from srgan.config import SCALE
-from srgan.data import images
+from srgan.data import images, media, pictures
+from srgan.data.pictures import Picture
 from srgan.errors import SRGANError
 from srgan.runs import weights
-from srgan.runs.progress import shows_bars
-from srgan.upscale import image_files as pictures
-from srgan.upscale import network as upscale
-from srgan.upscale.image_files import Picture
+from srgan.upscale import image_files, network
+from srgan.upscale.network import Network
+from srgan.upscale.targets import SUFFIX, require_free
 
-SUFFIX = "_x4"  # between a file's name and its ending
 PANELS = ("lr", "nearest", "bicubic", "sr", "hr")
 FROM_COLOUR = np.array([0.299, 0.587, 0.114], np.float32)  # gray of R, G, B (ITU-R BT.601)
 
 
-def upscale_file(source: Path, target: Path, upscaler: upscale.Network, force: bool = False) -> Picture:
+def upscale_file(
+    source: Path, target: Path, upscaler: Network, force: bool = False, say: Callable[[str], None] = lambda sentence: None
+) -> Picture:
     """Upscale the picture at `source` into the file `target`, whose ending says of which kind; returns what was read.
 
-    Gray stays gray, transparency and 16 bits a channel are kept, animations move, colour profile, resolution (DPI) and EXIF
-    go along. Raises SRGANError if the source cannot be read, or the target exists (unless `force`), cannot hold the
-    result or cannot be written; then nothing is.
+    Gray stays gray, transparency and 16 bits a channel are kept, animations move; colour profile, resolution (DPI), EXIF and texts
+    go along. `say` is told before the work of all that does not. Raises SRGANError if the source cannot be read, or the target
+    exists (unless `force`), cannot hold the result or cannot be written; then nothing is.
     """
     require_free(target, source, force)
     picture = pictures.read(source)
     height, width = (SCALE * side for side in picture.frames[0].shape[:2])
-    pictures.require(target, picture, height, width)
-    pictures.write(target, [enlarged(frame, upscaler) for frame in picture.frames], height, width, picture)
+    image_files.require(target, picture, height, width)
+    picture.notes += image_files.left_out(target, picture.metadata)
+    for note in picture.notes:
+        say(f"{source}: {note}")
+    image_files.write(target, [enlarged(frame, upscaler) for frame in picture.frames], height, width, picture)
     return picture
 
 
-def enlarged(frame: np.ndarray, upscaler: upscale.Network) -> Iterator[np.ndarray]:
-    """SR of a frame (H, W, C) of `pictures.Picture` in bands (h, 4 W, C) from top to bottom, of the frame's type.
+def enlarged(frame: np.ndarray, upscaler: Network) -> Iterator[np.ndarray]:
+    """SR of a frame (H, W, C) of a picture in bands (h, 4 W, C) from top to bottom, of the frame's type.
 
     The network sees gray as three equal channels; transparency is enlarged by bicubic interpolation, and under what is wholly
     transparent the network sees the nearest colour that is not.
@@ -66,7 +65,7 @@ def _bled(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """`colour` (H, W, C) with that of the nearest pixel that can be seen wherever nothing can."""
     if alpha.all() or not alpha.any():
         return colour
-    from scipy.ndimage import distance_transform_edt
+    from scipy.ndimage import distance_transform_edt  # takes long to load, and few pictures need it
 
     rows, columns = distance_transform_edt(alpha == 0, return_distances=False, return_indices=True)
     return colour[rows, columns]
@@ -80,25 +79,62 @@ def _rows_of_bicubic(plane: np.ndarray, top: int, count: int) -> np.ndarray:
     return np.asarray(resized).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 
-def require_free(target: Path, source: Path, force: bool) -> None:
-    """Raises SRGANError if `target` exists and may not be overwritten, or is the source itself."""
-    if target.exists() and source.exists() and target.samefile(source):
-        raise SRGANError(f"{source} would be written over itself. Choose another place with -o.")
-    if target.exists() and not force:
-        raise SRGANError(f"{target} is there already; --force makes it anew.")
+def ending(source: Path, preview: bool = False) -> str:
+    """What stands behind the stem of the result: moving pictures and TIFF keep their kind, the other images become PNG."""
+    is_film = media.kind(source) == "film"
+    try:
+        if is_film:
+            target = _video().default_target(source)
+            return (_video().preview_path(target) if preview else target).name.removeprefix(source.stem)
+        form, moves = pictures.kind(source)
+    except SRGANError:  # the reason is told when its turn comes
+        return SUFFIX + ("_preview" * preview + ".mp4" if is_film else ".png")
+    own = {"GIF": ".gif", "WEBP": ".webp"}.get(form, ".png") if moves else ".tif" if form == "TIFF" else ".png"
+    keeps = image_files.WRITTEN.get(source.suffix.lower()) == image_files.WRITTEN[own]
+    return SUFFIX + (source.suffix.lower() if keeps else own)
+
+
+def upscale_any(source: Path, target: Path, upscaler: Network, force: bool, preview: bool, say: Callable[[str], None]) -> str:
+    """Upscale an image or a video; returns in words what it became. Raises SRGANError as `upscale_file` and `video.upscale` do."""
+    if media.kind(source) == "film":
+        made = _video().upscale(source, target, upscaler, force=force, preview=preview, say=say)
+        return f"{made.frames:,} frames"
+    picture = upscale_file(source, target, upscaler, force, say)
+    height, width = picture.frames[0].shape[:2]
+    frames = f", {len(picture.frames)} frames" if picture.is_moving else ""
+    return f"{width}x{height} to {SCALE * width}x{SCALE * height}{frames}"
+
+
+def _video():
+    from srgan.upscale import video  # which needs the package av, and says so
+
+    return video
+
+
+def open_model(name: str) -> Network:
+    """The upscaler by the weights that `name` means: "" for the best of those that come with the project, one of their names, or a
+    file. Raises SRGANError if there are none, or if they are damaged or not weights of this project."""
+    return network.load(weights_of(name))
+
+
+def weights_of(name: str) -> Path:
+    """The file of weights that `name` means, as `open_model` takes it."""
+    return weights.find(name) if name else next(iter(weights.shipped().values()))
 
 
 # Panels -------------------------------------------------------------------------------------------------------------
 
 
-def write_panels(source: Path, target: Path, panels: tuple[str, ...], upscalers: dict[str, upscale.Network], force: bool = False):
+def write_panels(source: Path, target: Path, panels: tuple[str, ...], upscalers: dict[str, Network], force: bool = False):
     """Write the picture at `source` in several versions side by side: those named in `panels`, of PANELS, in that order.
 
     "sr" stands for one panel of each of `upscalers`, under its name. With "hr" among them the picture is HR: it is cut to
-    multiples of 4, made four times smaller, and that is upscaled. Raises SRGANError as `upscale_file` does.
+    multiples of 4, made four times smaller, and that is upscaled. Raises SRGANError as `upscale_file` does, and for videos.
     """
+    if media.kind(source) == "film":
+        raise SRGANError(f"{source} is a video, and panels are made of images alone.")
     require_free(target, source, force)
-    lr, hr = images.read_image(source), None
+    lr, hr = pictures.read(source).shown(), None
     if "hr" in panels:
         hr = images.crop_to_scale(lr)
         if not hr.size:
@@ -106,8 +142,8 @@ def write_panels(source: Path, target: Path, panels: tuple[str, ...], upscalers:
         lr = images.degrade(hr)
     made = {
         "lr": lambda: {"LR": lr},
-        "nearest": lambda: {"nearest": upscale.nearest(lr)},
-        "bicubic": lambda: {"bicubic": upscale.bicubic(lr)},
+        "nearest": lambda: {"nearest": network.nearest(lr)},
+        "bicubic": lambda: {"bicubic": network.bicubic(lr)},
         "sr": lambda: {name: upscaler(lr) for name, upscaler in upscalers.items()},
         "hr": lambda: {"HR": hr},
     }
@@ -126,122 +162,11 @@ def panels_of(text: str) -> tuple[str, ...]:
     return panels
 
 
-# Many files ---------------------------------------------------------------------------------------------------------
-
-
-def find(inputs: list[Path]) -> list[tuple[Path, Path]]:
-    """(file, its place below the input it was found in) of every input; a folder stands for all images and videos in it.
-
-    Left out: hidden files, and results of earlier (NAME_x4) beside the NAME that they were made of. Links are followed, circles
-    not twice. Raises SRGANError for a folder that holds none.
-    """
-    found = []
-    for path in inputs:
-        if not path.is_dir():
-            found.append((path, Path(path.name)))
-            continue
-        inside = sorted(_walk(path, set()))
-        if not inside:
-            raise SRGANError(f"The folder {path} holds no image and no video, subfolders included.")
-        found += [(file, file.relative_to(path)) for file in inside]
-    return found
-
-
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    if folder.resolve() in seen:
-        return
-    seen.add(folder.resolve())
-    try:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    except OSError as error:
-        raise SRGANError(f"The folder {folder} cannot be read ({error.strerror}).") from error
-    stems = {entry.stem for entry in entries}
-    for entry in entries:
-        if entry.is_dir():
-            yield from _walk(entry, seen)
-        elif (entry.suffix.lower() in images.SUFFIXES or _is_called_video(entry)) and entry.stem.removesuffix(
-            SUFFIX
-        ) not in stems - {entry.stem}:
-            yield entry
-
-
-def is_video(path: Path) -> bool:
-    """Whether `path` is for `srgan.upscale.video`: by its name, or by its content where that tells nothing."""
-    if path.suffix.lower() in images.SUFFIXES or not path.is_file():
-        return False
-    return _is_called_video(path) or _video().is_video(path)
-
-
-def _is_called_video(path: Path) -> bool:
-    return (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
-
-
-def _video() -> ModuleType:
-    from srgan import video  # which needs the package av, and says so
-
-    return video
-
-
-def upscale_video(source: Path, target: Path, upscaler: upscale.Network, force: bool = False, preview: bool = False) -> str:
-    """Upscale the video at `source` as `video.upscale` does, which prints what is worth telling; returns how many frames it had."""
-    return f"{_video().upscale(source, target, upscaler, force=force, preview=preview).frames:,} frames"
-
-
-def targets(found: list[tuple[Path, Path]], out: Path | None, ending: Callable[[Path], str]) -> list[Path]:
-    """Where the result of each file goes: beside it, below the folder `out`, or for a single file into the file `out`.
-
-    `ending` gives what stands behind the stem, such as "_x4.png". Where two would meet, both keep their old ending in the name.
-    """
-    if out is not None and len(found) == 1 and out.suffix and not out.is_dir() and found[0][1] == Path(found[0][0].name):
-        return [out]
-    places = [place if out is None else out / inside for (place, inside) in found]
-    plain = [place.with_name(place.stem + ending(source)) for place, (source, _) in zip(places, found, strict=True)]
-    counts = Counter(plain)
-    return [
-        target if counts[target] == 1 else place.with_name(place.name.replace(".", "_") + ending(source))
-        for target, place, (source, _) in zip(plain, places, found, strict=True)
-    ]
-
-
-def ending(source: Path) -> str:
-    """What stands behind the stem of the result: moving pictures and TIFF keep their kind, the other images become PNG."""
-    try:
-        if is_video(source):
-            return _video().default_target(source).name.removeprefix(source.stem)
-        form, moves = pictures.kind(source)
-    except SRGANError:  # the reason is told when its turn comes
-        return SUFFIX + (".mp4" if _is_called_video(source) else ".png")
-    keeps = moves or form == "TIFF"
-    return SUFFIX + (source.suffix.lower() if keeps and source.suffix.lower() in pictures.WRITTEN else ".png")
-
-
-def run(jobs: list[tuple[Path, Path]], work: Callable[[Path, Path], str]) -> list[str]:
-    """`work(source, target)` for each of the jobs, which returns a sentence; prints a line for each.
-
-    Returns what failed, in words.
-    """
-    failed = []
-    for source, target in tqdm(jobs, unit="file", disable=len(jobs) < 2 or not shows_bars()):
-        begun = time.monotonic()
-        try:
-            said = work(source, target)
-        except SRGANError as error:
-            failed.append(str(error))
-            tqdm.write(f"{source}: failed")
-        else:
-            tqdm.write(f"{source} -> {target}: {said}, {time.monotonic() - begun:.1f} s")
-    return failed
-
-
-def described(picture: Picture) -> str:
-    """The sizes before and after, and what was not kept."""
-    height, width = picture.frames[0].shape[:2]
-    frames = f", {len(picture.frames)} frames" if picture.is_moving else ""
-    notes = f" ({'; '.join(picture.notes)})" if picture.notes else ""
-    return f"{width}x{height} to {SCALE * width}x{SCALE * height}{frames}{notes}"
-
-
-def open_model(name: str) -> upscale.Network:
-    """The upscaler by the weights that `name` means: "" for the best of those that come with the project, one of their names, or a
-    file. Raises SRGANError if there are none, or if they are damaged or not weights of this project."""
-    return upscale.load(weights.find(name) if name else next(iter(weights.shipped().values())))
+def models_of(names: list[str]) -> dict[str, Network]:
+    """The upscaler of each of `names`, by its file's name, with as many folders as tell them apart."""
+    paths = [Path(name) for name in names]
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        shown = [str(Path(*path.parts[-count:])) if path.parts else "" for path in paths]
+        if len(set(shown)) == len(shown):
+            break
+    return {label: open_model(name) for label, name in zip(shown, names, strict=True)}

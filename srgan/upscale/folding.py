@@ -6,18 +6,17 @@ import keras
 import numpy as np
 
 from srgan.config import Config
-from srgan.models import networks as models
-from srgan.models import precision
+from srgan.models import networks, precision
 from srgan.models.layers import PReLU
 
 
 def folded(generator: keras.Model, config: Config, policy: str = "float32") -> keras.Model:
-    """A generator without batch norm that computes what `generator` does at rest, in the Keras dtype policy `policy`.
+    """A generator without batch norm that computes what `generator` does in inference, in the Keras dtype policy `policy`.
 
     `config` describes the network of `generator`. The copy is made for these weights: they must not change.
     """
     with precision.policy(policy):
-        plain = models.generator(config.replace(generator_norm=False))
+        plain = networks.generator(config.replace(generator_norm=False))
     layers = {layer.name: layer for layer in generator.layers}
     for layer in plain.layers:
         if layer.weights:

@@ -1,238 +1,59 @@
-"""Image files of any kind as arrays, and back: gray or colour, with transparency, 8 or 16 bits a channel, still or moving."""
+"""Pictures written to files by libvips, row by row, so that one larger than the memory can be made."""
 
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import struct
-import warnings
+import sys
+import threading
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageSequence
+import pyvips
+import tifffile
+from PIL import Image
 
+from srgan.data.metadata import EXIF_IFD, GPS_IFD, XMP_KEY, Metadata, png_chunk, tiff_directory
+from srgan.data.pictures import Picture
 from srgan.errors import SRGANError
 from srgan.runs.paths import write_atomically
-from srgan.upscale import png_bands as png
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")  # that are read
-LARGEST = 100_000_000  # pixels of an input, all frames together
-MOST_IN_MEMORY = 400_000_000  # pixels of an output in a format that cannot be written row by row, as PNG can
+WRITTEN = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG",
+           ".webp": "WEBP", ".avif": "AVIF", ".bmp": "BMP", ".gif": "GIF", ".apng": "PNG"}  # fmt: skip
 MOVING = ("GIF", "PNG", "WEBP")
-WRITTEN = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP",
-           ".gif": "GIF"}  # fmt: skip
-LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "BMP": 2**31 - 1, "TIFF": 2**31 - 1, "PNG": png.LARGEST}
-# How the EXIF tag "orientation" is undone, on arrays (H, W, C).
-ORIENTATION = 0x0112
-TURNS = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda a: a.swapaxes(0, 1)[::-1],
+LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 16_384, "BMP": 32_767, "TIFF": 2**31 - 1, "PNG": 10**7}
+LARGEST_BMP = 400_000_000  # pixels: made in memory
+HOLDS = {  # what besides pixels
+    "PNG": {"icc", "dpi", "exif", "xmp", "comment", "colour", "texts"},
+    "TIFF": {"icc", "dpi", "exif", "xmp", "iptc"},
+    "JPEG": {"icc", "dpi", "exif", "xmp", "iptc", "comment"},
+    "WEBP": {"icc", "exif", "xmp"},
+    "AVIF": {"icc", "exif", "xmp"},
+    "GIF": set(),
+    "BMP": {"dpi"},
 }
-
-
-@dataclass
-class Picture:
-    """What a file holds: `frames`, arrays (H, W, C) of uint8 or uint16 with C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
-
-    frames: list[np.ndarray]
-    format: str  # of the file that it was read from
-    icc: bytes | None = None  # the colour profile that the numbers are meant in
-    dpi: tuple[float, float] | None = None
-    exif: bytes | None = None  # upright already
-    durations: list[int] = field(default_factory=list)  # of moving pictures, milliseconds a frame
-    loop: int = 0  # how often they are played; 0: for ever
-    notes: list[str] = field(default_factory=list)  # what was not kept, in words
-
-    @property
-    def is_moving(self) -> bool:
-        return len(self.frames) > 1
-
-    def shown(self) -> np.ndarray:
-        """The first frame as a page shows it, (H, W, 3) uint8: 8 bits, over white."""
-        frame = self.frames[0]
-        frame = frame if frame.dtype == np.uint8 else (frame >> 8).astype(np.uint8)
-        colour = frame[..., :3] if frame.shape[2] > 2 else np.repeat(frame[..., :1], 3, axis=2)
-        if frame.shape[2] in (1, 3):
-            return colour
-        alpha = frame[..., -1:] / 255
-        return (colour * alpha + 255 * (1 - alpha)).round().astype(np.uint8)
-
-
-# Reading ------------------------------------------------------------------------------------------------------------
-
-
-def read(path: Path) -> Picture:
-    """The picture at `path`, turned upright as its EXIF data say. Raises SRGANError, with the reason, for what cannot be read."""
-    with _opened(path) as image:
-        if is_moving(image):
-            return _moving(image)
-        exif = image.getexif()
-        turn = TURNS.get(exif.get(ORIENTATION, 1), lambda a: a)
-        frame, notes, icc = _still(path, image)
-        if getattr(image, "n_frames", 1) > 1:
-            notes.append(f"the first of {image.n_frames} pages")
-        exif.pop(ORIENTATION, None)
-        dpi = image.info.get("dpi")
-        return Picture(
-            frames=[np.ascontiguousarray(turn(frame))],
-            format=image.format,
-            icc=icc if icc and _fits(icc, frame) else None,
-            dpi=tuple(float(value) for value in dpi) if dpi and min(dpi) > 1 else None,
-            exif=exif.tobytes() if len(exif) else None,
-            notes=notes,
-        )
-
-
-def kind(path: Path) -> tuple[str, bool]:
-    """The format of the picture at `path`, and whether it moves, by its header. Raises SRGANError for what is none."""
-    with _opened(path) as image:
-        return image.format, is_moving(image)
-
-
-def is_moving(image: Image.Image) -> bool:
-    """Whether an opened image is an animation."""
-    return image.format in MOVING and getattr(image, "n_frames", 1) > 1
-
-
-class _opened:
-    """The file opened by Pillow, its size judged by the header; whatever Pillow raises on damaged files becomes an SRGANError."""
-
-    def __init__(self, path: Path):
-        self._path, self._warnings = path, warnings.catch_warnings()
-
-    def __enter__(self) -> Image.Image:
-        self._warnings.__enter__()
-        Image.init()  # else Pillow knows only the commonest kinds
-        warnings.simplefilter("ignore")  # on odd metadata, and on sizes that are judged here
-        try:
-            self._image = Image.open(self._path, formats=FORMATS)
-            frames = getattr(self._image, "n_frames", 1) if self._image.format in MOVING else 1
-        except Exception as error:
-            self._warnings.__exit__(None, None, None)
-            raise self._told(error) from error
-        pixels = self._image.width * self._image.height * frames
-        if pixels > LARGEST:
-            self.__exit__(None, None, None)
-            raise self._told(Image.DecompressionBombError())
-        return self._image
-
-    def __exit__(self, kind, error, traceback) -> None:
-        self._image.close()
-        self._warnings.__exit__(None, None, None)
-        if isinstance(error, Exception) and not isinstance(error, SRGANError):
-            raise self._told(error) from error
-
-    def _told(self, error: Exception) -> SRGANError:
-        if isinstance(error, FileNotFoundError):
-            return SRGANError(f"There is no file {self._path}.")
-        if isinstance(error, IsADirectoryError):
-            return SRGANError(f"{self._path} is a folder, not a file.")
-        if isinstance(error, Image.DecompressionBombError):
-            return SRGANError(f"{self._path} has more than the {LARGEST / 1e6:.0f} megapixels that are taken. Cut it into parts.")
-        if isinstance(error, Image.UnidentifiedImageError):
-            return SRGANError(f"{self._path} is no image, or of none of the kinds {', '.join(FORMATS)}.")
-        reason = getattr(error, "strerror", None) or error or type(error).__name__
-        return SRGANError(
-            f"{self._path} cannot be read as an image ({reason}). It may be damaged: open and save it in another program."
-        )
-
-
-def _still(path: Path, image: Image.Image) -> tuple[np.ndarray, list[str], bytes | None]:
-    """The pixels of a still picture, what was not kept, and the profile that they are in."""
-    icc = image.info.get("icc_profile")
-    if image.mode == "F":
-        raise SRGANError(f"{path} holds numbers of floating point, not pixels. Save it with 8 or 16 bits a channel.")
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return _deep_gray(path, np.asarray(image)), [], icc
-    if _has_sixteen_bits(path, image):
-        return _deep_colour(path, image), [], icc
-    if image.mode == "CMYK":
-        return *_rgb_of_cmyk(image, icc), None
-    if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
-    elif image.mode == "1":
-        image = image.convert("L")
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    pixels = np.asarray(image)
-    return pixels.reshape(*pixels.shape[:2], -1), [], icc
-
-
-def _deep_gray(path: Path, pixels: np.ndarray) -> np.ndarray:
-    if pixels.min() < 0 or pixels.max() > 65_535:
-        raise SRGANError(f"{path} has more than 16 bits a channel. Save it with 8 or 16.")
-    return pixels.astype(np.uint16)[..., None]
-
-
-def _has_sixteen_bits(path: Path, image: Image.Image) -> bool:
-    """Whether this is a PNG or TIFF of several channels of 16 bits, of which Pillow would give the upper 8."""
-    if image.format == "PNG":
-        with open(path, "rb") as file:
-            return file.read(25)[24:] == b"\x10"
-    return image.format == "TIFF" and set(image.tag_v2.get(258, (8,))) == {16}
-
-
-def _deep_colour(path: Path, image: Image.Image) -> np.ndarray:
-    """(H, W, C) uint16, decoded by FFmpeg."""
-    try:
-        import av
-    except ImportError as error:
-        raise SRGANError(f"{path} has 16 bits a channel, and reading that needs the package av: pip install av") from error
-
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-    if (frame.height, frame.width) != (image.height, image.width):
-        raise SRGANError(f"{path} cannot be read as an image (its size is told in two ways).")
-    if "gray" in frame.format.name:
-        return frame.reformat(format="gray16le").to_ndarray()[..., None]
-    pixels = frame.reformat(format="rgba64le").to_ndarray()
-    if frame.format.name.startswith("ya"):
-        return pixels[..., [0, 3]]
-    return pixels if "a" in frame.format.name.replace("planar", "") else pixels[..., :3]
-
-
-def _rgb_of_cmyk(image: Image.Image, icc: bytes | None) -> tuple[np.ndarray, list[str]]:
-    """Printing inks as sRGB, by their profile where there is one."""
-    note = "CMYK became sRGB"
-    if icc:
-        try:
-            source, target = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
-            return np.asarray(ImageCms.profileToProfile(image, source, target, outputMode="RGB")), [f"{note} by its profile"]
-        except (ImageCms.PyCMSError, OSError):
-            note += ", as its profile is damaged"
-    return np.asarray(image.convert("RGB")), [note]
-
-
-def _fits(icc: bytes, frame: np.ndarray) -> bool:
-    """Whether a profile is for as many colours as the picture has (bytes 16 to 20 of an ICC profile name its space)."""
-    return icc[16:20] == (b"GRAY" if frame.shape[2] < 3 else b"RGB ")
-
-
-def _moving(image: Image.Image) -> Picture:
-    frames, durations = [], []
-    for frame in ImageSequence.Iterator(image):
-        frames.append(np.asarray(frame.convert("RGBA")))
-        durations.append(int(frame.info.get("duration", 100)))  # known once the frame is read
-    if all(frame[..., 3].min() == 255 for frame in frames):
-        frames = [frame[..., :3] for frame in frames]
-    icc = image.info.get("icc_profile")
-    return Picture(
-        frames,
-        image.format,
-        icc if icc and _fits(icc, frames[0]) else None,
-        durations=durations,
-        loop=int(image.info.get("loop", 0)),
-    )
-
-
-# Writing ------------------------------------------------------------------------------------------------------------
+SEGMENT = 65_533  # bytes in a segment of JPEG
+# PNG: packed for half as long as by default, and hardly larger. JPEG: no loss that is seen.
+OPTIONS = {
+    "PNG": {"compression": 3, "filter": pyvips.ForeignPngFilter.SUB | pyvips.ForeignPngFilter.UP | pyvips.ForeignPngFilter.AVG},
+    "JPEG": {"Q": 95, "subsample_mode": "off"},
+    "WEBP": {"lossless": True},
+    "AVIF": {"Q": 90, "effort": 2, "compression": "av1", "subsample_mode": "off"},
+    "GIF": {"effort": 4},
+}
+SAVERS = {
+    "PNG": "pngsave_target",
+    "JPEG": "jpegsave_target",
+    "WEBP": "webpsave_target",
+    "AVIF": "heifsave_target",
+    "GIF": "gifsave_target",
+}
 
 
 def require(target: Path, picture: Picture, height: int, width: int) -> None:
@@ -249,70 +70,281 @@ def require(target: Path, picture: Picture, height: int, width: int) -> None:
         raise SRGANError(f"{target}: {form} has no transparency, and the picture has. Choose .png, .webp or .tif.")
     if deep and form not in ("PNG", "TIFF"):
         raise SRGANError(f"{target}: {form} has 8 bits a channel, and the picture 16. Choose .png or .tif.")
-    if (form != "PNG" or picture.is_moving) and height * width * len(picture.frames) > MOST_IN_MEMORY:
-        size = height * width * len(picture.frames) / 1e6
-        raise SRGANError(
-            f"{target}: {size:,.0f} megapixels are too many for {form}, which is made in memory. Choose .png, one frame."
-        )
+    if form == "BMP" and height * width > LARGEST_BMP:
+        raise SRGANError(f"{target}: {height * width / 1e6:,.0f} megapixels are too many for BMP. Choose .png.")
+
+
+def left_out(target: Path, metadata: Metadata) -> list[str]:
+    """In words, what of the metadata a file of the kind of `target` cannot hold."""
+    form = WRITTEN[target.suffix.lower()]
+    lost = [words for name, words in metadata.words().items() if name not in HOLDS[form]]
+    long = [
+        words
+        for name, words in metadata.words().items()
+        if form == "JPEG" and name in ("exif", "xmp", "iptc", "comment") and len(getattr(metadata, name)) > SEGMENT - 64
+    ]
+    sentences = [f"{form} cannot hold {', '.join(lost)}: left out"] if lost else []
+    return sentences + ([f"{', '.join(long)} of more than 64 kB: left out, as JPEG cannot hold it"] if long else [])
 
 
 def write(target: Path, frames: list[Iterable[np.ndarray]], height: int, width: int, like: Picture) -> None:
     """Write `frames`, each as bands (h, width, C) from top to bottom, with what `like` knows besides pixels. Atomically."""
     form = WRITTEN[target.suffix.lower()]
-    if form == "PNG" and len(frames) == 1:
-        png.write(target, width, height, frames[0], _chunks(like))
-        return
-    whole = [np.concatenate(list(bands)) for bands in frames]
-    write_atomically(target, lambda temporary: (_write_tiff if form == "TIFF" else _write_by_pillow)(temporary, form, whole, like))
+    channels, deep = like.frames[0].shape[2], like.frames[0].dtype == np.uint16
+    bands = (band for frame in frames for band in frame)
+
+    def by_vips(temporary: Path) -> None:
+        count = len(frames)
+        with open(temporary, "wb") as file:
+            if form == "PNG" and count > 1:
+                _write_moving_png(file, frames, height, width, like)
+            else:
+                _write_by_vips(file, form, _uncompressed(bands, height * count, width, channels, deep), height, like)
+
+    if form == "TIFF":
+        write_atomically(target, lambda temporary: _write_tiff(temporary, bands, (height, width, channels), like))
+    elif form == "BMP":
+        write_atomically(target, lambda temporary: temporary.write_bytes(_bmp(np.concatenate(list(bands)), like.metadata)))
+    else:
+        write_atomically(target, by_vips)
 
 
-def _chunks(like: Picture) -> list[tuple[bytes, bytes]]:
+# libvips ------------------------------------------------------------------------------------------------------------
+
+
+def _uncompressed(bands: Iterable[np.ndarray], height: int, width: int, channels: int, deep: bool) -> Iterator[bytes]:
+    """A PNG that is not compressed: what libvips can read as a stream, of every kind of pixels."""
+    colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    yield b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16 if deep else 8, colour, 0, 0, 0))
+    packer, rows = zlib.compressobj(0), max(2**20 // (width * channels), 1)
+    for band in bands:
+        raw = np.ascontiguousarray(band, band.dtype.newbyteorder(">")).view(np.uint8).reshape(len(band), -1)
+        for top in range(0, len(raw), rows):
+            yield png_chunk(b"IDAT", packer.compress(np.pad(raw[top : top + rows], ((0, 0), (1, 0))).tobytes()))
+    yield png_chunk(b"IDAT", packer.flush()) + png_chunk(b"IEND", b"")
+
+
+def _write_by_vips(file: BinaryIO, form: str, pieces: Iterable[bytes], page: int, like: Picture) -> None:
+    """Make a file of the format `form` of the PNG in `pieces`: libvips does so in a thread, while the next piece is computed."""
+    reading, writing = os.pipe()
+    output, failed = _Output(file, form, like.metadata), []
+
+    def save() -> None:
+        try:
+            source = pyvips.Source.new_from_descriptor(reading)
+            image = pyvips.Image.new_from_source(source, "", access="sequential", fail_on="error", unlimited=True)
+            image = _with_metadata(image, form, page, like)
+            target = pyvips.TargetCustom()
+            target.on_write(output.write)
+            keep = "none" if form in ("PNG", "JPEG") else "all"
+            getattr(image, SAVERS[form])(target, keep=keep, page_height=page, **OPTIONS[form])
+        except Exception as error:  # it is raised again below
+            failed.append(error)
+        while os.read(reading, 2**20):  # what a failure left: the other thread must not wait for room in the pipe
+            pass
+
+    thread = threading.Thread(target=save)
+    thread.start()
+    try:
+        with open(writing, "wb", buffering=0) as pipe:
+            for piece in itertools.takewhile(lambda _: not failed, pieces):
+                view = memoryview(piece)
+                while view:
+                    view = view[pipe.write(view) :]
+    finally:
+        thread.join()
+        os.close(reading)
+    output.close()
+    if failed:
+        raise failed[0]
+
+
+def _with_metadata(image: pyvips.Image, form: str, page: int, like: Picture) -> pyvips.Image:
+    """The image with what libvips writes besides pixels."""
+    image, metadata = image.copy(), like.metadata
+    blobs = {"icc-profile-data": metadata.icc, "exif-data": metadata.exif and b"Exif\0\0" + metadata.exif, "xmp-data": metadata.xmp}
+    for name, blob in blobs.items():
+        if blob and form in ("WEBP", "AVIF"):
+            image.set_type(pyvips.GValue.blob_type, name, blob)
+    if like.is_moving:
+        image.set_type(pyvips.GValue.gint_type, "page-height", page)
+        image.set_type(pyvips.GValue.array_int_type, "delay", _whole(like.durations, 10 if form == "GIF" else 1))
+        image.set_type(pyvips.GValue.gint_type, "loop", like.loop)
+    if form == "GIF" and image.bands in (2, 4):  # a pixel of GIF is seen or not
+        alpha = (image[image.bands - 1] >= 128).ifthenelse(255, 0)
+        image = image[0 : image.bands - 1].bandjoin(alpha.cast("uchar"))
+    return image
+
+
+def _whole(durations: list[float], unit: int) -> list[int]:
+    """Durations in whole units, of which each moment of the animation is as near as can be to where it was."""
+    ends = np.round(np.cumsum(durations) / unit).astype(int) * unit
+    return np.diff(ends, prepend=0).tolist()
+
+
+class _Output:
+    """The file that libvips writes to; between the header and the pixels of PNG and JPEG stands what goes along."""
+
+    def __init__(self, file: BinaryIO, form: str, metadata: Metadata):
+        self._file, self._form, self._metadata = file, form, metadata
+        self._head: bytes | None = b"" if form in ("PNG", "JPEG") else None
+        self._error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Called by libvips; a failure is kept for `close`, as it cannot go through it."""
+        try:
+            if self._head is None:
+                self._file.write(content)
+            else:
+                self._head += bytes(content)
+                if self._form == "JPEG" or b"IDAT" in self._head:
+                    self._file.write((_jpeg_head if self._form == "JPEG" else _png_head)(self._head, self._metadata))
+                    self._head = None
+        except OSError as error:
+            self._error = error
+            return -1
+        return len(content)
+
+    def close(self) -> None:
+        if self._error:
+            raise self._error
+
+
+def _png_head(head: bytes, metadata: Metadata) -> bytes:
+    """The head of a PNG up to its pixels with `metadata` in it."""
+    return head[:33] + b"".join(png_chunk(*chunk) for chunk in _chunks(metadata)) + head[head.index(b"IDAT") - 4 :]
+
+
+def _chunks(metadata: Metadata) -> Iterator[tuple[bytes, bytes]]:
     """What a PNG says besides its pixels (PNG specification, third edition, 11.3)."""
-    chunks = []
-    if like.icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(like.icc)))
-    if like.dpi:
-        chunks.append((b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in like.dpi), 1)))
-    if like.exif:
-        chunks.append((b"eXIf", like.exif.removeprefix(b"Exif\0\0")))
-    return chunks
+    if metadata.icc:
+        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)
+    yield from metadata.colour
+    if metadata.dpi:
+        yield b"pHYs", struct.pack(">IIB", *(round(value / 0.0254) for value in metadata.dpi), 1)
+    if metadata.exif:
+        yield b"eXIf", metadata.exif
+    if metadata.xmp:
+        yield b"iTXt", XMP_KEY + b"\0\0\0\0\0" + metadata.xmp
+    yield from metadata.texts
+    if metadata.comment:
+        yield b"iTXt", b"Comment\0\0\0\0\0" + metadata.comment.encode()
 
 
-def _write_tiff(path: Path, form: str, whole: list[np.ndarray], like: Picture) -> None:
-    import tifffile
+def _jpeg_head(head: bytes, metadata: Metadata) -> bytes:
+    """The beginning of a JPEG with `metadata` in it, which replaces what libvips says of the resolution."""
+    length = 4 + int.from_bytes(head[4:6], "big") - 2 if head[2:4] == b"\xff\xe0" else 2
+    dpi = [round(value) for value in metadata.dpi or (1, 1)]
+    jfif = b"JFIF\0\1\1" + struct.pack(">BHHBB", 1 if metadata.dpi else 0, *dpi, 0, 0)
+    segments = [(0xE0, jfif)]
+    segments += [(0xE1, b"Exif\0\0" + metadata.exif)] if metadata.exif else []
+    segments += [(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + metadata.xmp)] if metadata.xmp else []
+    parts = [metadata.icc[i : i + SEGMENT - 14] for i in range(0, len(metadata.icc or b""), SEGMENT - 14)]
+    segments += [(0xE2, b"ICC_PROFILE\0" + bytes((i + 1, len(parts))) + part) for i, part in enumerate(parts)]
+    segments += [(0xED, metadata.iptc)] if metadata.iptc else []
+    segments += [(0xFE, metadata.comment.encode())] if metadata.comment else []
+    written = [struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data for kind, data in segments if len(data) <= SEGMENT]
+    return head[:2] + b"".join(written) + head[length:]
 
-    (pixels,) = whole
-    if pixels.shape[2] == 2 and pixels.dtype == np.uint16:
-        pixels = pixels[..., [0, 0, 0, 1]]  # few programs read gray with transparency of 16 bits
-    channels = pixels.shape[2]
+
+def _write_moving_png(file: BinaryIO, frames: list[Iterable[np.ndarray]], height: int, width: int, like: Picture) -> None:
+    """An animated PNG of the pixels in the PNG that libvips makes of each frame (PNG specification, third edition, 11.3.6)."""
+    channels, deep = like.frames[0].shape[2], like.frames[0].dtype == np.uint16
+    number = 0
+    for i, (bands, duration) in enumerate(zip(frames, like.durations, strict=True)):
+        made = io.BytesIO()
+        plain = Picture(like.frames[:1], "PNG", like.metadata if i == 0 else Metadata())
+        _write_by_vips(made, "PNG", _uncompressed(bands, height, width, channels, deep), height, plain)
+        content = made.getvalue()
+        begin = content.index(b"IDAT") - 4
+        if i == 0:
+            file.write(content[:33] + png_chunk(b"acTL", struct.pack(">II", len(frames), like.loop)) + content[33:begin])
+        delay = Fraction(duration / 1000).limit_denominator(65_535)
+        file.write(png_chunk(b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, 0, 0, *delay.as_integer_ratio(), 0, 0)))
+        number += 1
+        while content[begin + 4 : begin + 8] == b"IDAT":
+            length = int.from_bytes(content[begin : begin + 4], "big")
+            data = content[begin + 8 : begin + 8 + length]
+            file.write(png_chunk(b"IDAT", data) if i == 0 else png_chunk(b"fdAT", struct.pack(">I", number) + data))
+            number += i > 0
+            begin += 12 + length
+    file.write(png_chunk(b"IEND", b""))
+
+
+# TIFF and BMP -------------------------------------------------------------------------------------------------------
+
+
+def _write_tiff(path: Path, bands: Iterable[np.ndarray], shape: tuple[int, int, int], like: Picture) -> None:
+    """By tifffile, as libvips writes no tags of its own choice: title, artist, date, EXIF."""
+    height, width, channels = shape
+    if channels == 2 and like.frames[0].dtype == np.uint16:
+        bands, channels = (band[..., [0, 0, 0, 1]] for band in bands), 4  # few programs read gray with transparency of 16 bits
+    metadata, dtype = like.metadata, like.frames[0].dtype
+    rows = min(max(2**18 // (width * channels * dtype.itemsize), 1), height)
+    exif = Image.Exif()
+    exif.load(metadata.exif or b"")
+    inner = {number: dict(exif.get_ifd(number)) for number in (EXIF_IFD, GPS_IFD) if exif.get_ifd(number)}
+    tags = [_tiff_tag(number, value) for number, value in exif.items() if number not in (EXIF_IFD, GPS_IFD)]
+    tags += [(number, "B", len(blob), blob, True) for number, blob in ((700, metadata.xmp), (33723, metadata.iptc)) if blob]
+    tags += [(number, "I", 1, 0, True) for number in inner]
+    bigtiff = height * width * channels * dtype.itemsize > 2**31
     tifffile.imwrite(
         path,
-        pixels[..., 0] if channels == 1 else pixels,
+        _strips(bands, rows),
+        shape=shape[:2] if channels == 1 else (height, width, channels),
+        dtype=dtype,
+        byteorder="<" if sys.byteorder == "little" else ">",
         photometric="minisblack" if channels < 3 else "rgb",
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         planarconfig="contig" if channels > 1 else None,
         compression="zlib",
-        resolution=like.dpi,
-        resolutionunit="INCH" if like.dpi else None,
-        iccprofile=like.icc,
+        rowsperstrip=rows,
+        resolution=metadata.dpi,
+        resolutionunit="INCH" if metadata.dpi else None,
+        iccprofile=metadata.icc,
         metadata=None,
-        bigtiff=pixels.nbytes > 2**31,
+        software=False,
+        extratags=[tag for tag in tags if tag],
+        bigtiff=bigtiff,
     )
+    if inner and not bigtiff:
+        _append_directories(path, inner)
 
 
-def _write_by_pillow(path: Path, form: str, whole: list[np.ndarray], like: Picture) -> None:
-    images = [Image.fromarray(frame[..., 0] if frame.shape[2] == 1 else frame) for frame in whole]
-    options: dict = {"format": form}
-    if form != "BMP":
-        options |= {name: value for name, value in (("icc_profile", like.icc), ("exif", like.exif), ("dpi", like.dpi)) if value}
-    if form == "JPEG":
-        options |= {"quality": 95, "subsampling": 0}
-    if form == "WEBP":
-        options |= {"lossless": True}
-    if len(images) > 1:
-        options |= {"save_all": True, "append_images": images[1:], "duration": like.durations, "loop": like.loop}
-        if form == "GIF":
-            options |= {"disposal": 2 if images[0].mode == "RGBA" else 0}
-    content = io.BytesIO()  # Pillow's own way to the disk does not notice every failure there
-    images[0].save(content, **options)
-    path.write_bytes(content.getbuffer())
+def _strips(bands: Iterable[np.ndarray], rows: int) -> Iterator[bytes]:
+    """The bands as packed strips of `rows` rows; the last one may have fewer."""
+    rest = None
+    for band in bands:
+        rest = band if rest is None else np.concatenate([rest, band])
+        while len(rest) >= rows:
+            yield zlib.compress(rest[:rows].tobytes(), 3)
+            rest = rest[rows:]
+    if rest is not None and len(rest):
+        yield zlib.compress(rest.tobytes(), 3)
+
+
+def _tiff_tag(number: int, value) -> tuple | None:
+    """A text or a whole number as tifffile wants it."""
+    if isinstance(value, str):
+        return number, "s", 0, value, True
+    if isinstance(value, bytes):
+        return number, "B", len(value), value, True
+    return (number, "I", 1, value, True) if isinstance(value, int) and 0 <= value < 2**32 else None
+
+
+def _append_directories(path: Path, inner: dict[int, dict]) -> None:
+    """Put the directories of EXIF and GPS at the end of the file, and where they stand into its tags."""
+    for number, tags in inner.items():
+        with open(path, "ab") as file:
+            file.write(b"\0" * (file.tell() % 2))
+            offset = file.tell()
+            file.write(tiff_directory(tags, offset))
+        with tifffile.TiffFile(path, mode="r+b") as tiff:
+            tiff.pages[0].tags[number].overwrite(offset)
+
+
+def _bmp(pixels: np.ndarray, metadata: Metadata) -> bytes:
+    """libvips writes no BMP."""
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "BMP", dpi=metadata.dpi or (96, 96))
+    return content.getvalue()

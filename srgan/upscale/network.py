@@ -17,8 +17,7 @@ from srgan.config import SCALE, Config, settings
 from srgan.data.images import resize
 from srgan.models import precision
 from srgan.runs import weights
-from srgan.upscale import body_and_tail as halves
-from srgan.upscale import tiles
+from srgan.upscale import body_and_tail, tiles
 from srgan.upscale.folding import folded
 
 Upscaler = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (4 H, 4 W, 3) uint8
@@ -84,7 +83,7 @@ class Network:
             yield from self._deep.bands(lr)
             return
         memory, pixels = self._memory or tiles.spare(), lr.shape[0] * lr.shape[1]
-        if pixels <= tiles.SMALLEST or pixels * sum(map(tiles.bytes_per_pixel, halves.split(self._generator))) <= memory:
+        if pixels <= tiles.SMALLEST or pixels * sum(map(tiles.bytes_per_pixel, body_and_tail.split(self._generator))) <= memory:
             yield self.batch(lr[None])[0]
         else:
             body, tail = (half.layers for half in self._halves)
@@ -111,7 +110,7 @@ class Network:
     @functools.cached_property
     def _halves(self) -> tuple[Half, Half]:
         """Body and tail, each traced once when the first image needs tiles."""
-        body, tail = halves.body(self._generator), halves.tail(self._generator)
+        body, tail = body_and_tail.body(self._generator), body_and_tail.tail(self._generator)
         features = tf.TensorSpec(body.output.shape, body.output.dtype)
         runs = (
             tf.function(lambda lr: body(_to_float(lr), training=False), input_signature=[self._images]),
@@ -120,7 +119,7 @@ class Network:
                 input_signature=[features, self._images],
             ),
         )
-        return tuple(Half(run, layers) for run, layers in zip(runs, halves.split(self._generator), strict=True))
+        return tuple(Half(run, layers) for run, layers in zip(runs, body_and_tail.split(self._generator), strict=True))
 
 
 def _bands(grid: tiles.Grid, run: Callable[[tiles.Span, tiles.Span], np.ndarray]) -> Iterator[np.ndarray]:

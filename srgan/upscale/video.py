@@ -26,14 +26,12 @@ from av.video.stream import VideoStream
 from tqdm.auto import tqdm
 
 from srgan.config import SCALE
-from srgan.data import images
 from srgan.runs.paths import remove_abandoned, write_atomically
 from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import video_frames as frames
+from srgan.upscale.targets import require_free
 from srgan.upscale.video_reader import Source, copy_of, tags, unheld
 
-SUFFIXES = (".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob",
-            ".webm", ".wmv")  # fmt: skip
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}  # what is written
 # The best first. CRF 18: no loss that is seen. Preset veryfast: half the time of the default at about the same size.
 ENCODERS = {"libx264": {"crf": "18", "preset": "veryfast"}, "mpeg4": {"qmin": "2", "qmax": "3"}}
@@ -51,18 +49,6 @@ class Upscaled(NamedTuple):
     remarks: tuple[str, ...]  # in sentences, what is not as in the source, and what was damaged in it
 
 
-def is_video(path: Path) -> bool:
-    """Whether `path` is for `upscale`: by its suffix, or by its content where that tells nothing. Animated images are not."""
-    suffix = path.suffix.lower()
-    if suffix in SUFFIXES or suffix in images.SUFFIXES:
-        return suffix in SUFFIXES
-    try:
-        with Source(path):
-            return True
-    except SRGANError:
-        return False
-
-
 def default_target(source: Path) -> Path:
     """Beside `source`, "_x4" behind its name; of its suffix if that can be written and holds all its sound and subtitles, else
     MP4 if that does, else Matroska."""
@@ -72,7 +58,7 @@ def default_target(source: Path) -> Path:
 
 
 def preview_path(target: Path) -> Path:
-    """Where `upscale` writes the preview of `target`."""
+    """Where the preview of `target` goes."""
     return target.with_name(f"{target.stem}_preview{target.suffix}")
 
 
@@ -87,12 +73,11 @@ def upscale(
 ) -> Upscaled:
     """Write the video `source`, four times as wide and as high, to `target` (.mp4, .m4v, .mov or .mkv).
 
-    `upscaler`: LR (H, W, 3) uint8 -> SR (4 H, 4 W, 3) uint8. `preview`: the first second only, to `preview_path(target)`. `say`
+    `upscaler`: LR (H, W, 3) uint8 -> SR (4 H, 4 W, 3) uint8. `preview`: the first second only. `say`
     is told before the work of all that will not be as in the source. What is damaged is upscaled as far as it can be read; then
     the remarks tell where it breaks. Raises SRGANError for what cannot be read or written, and for a `target` that is there
     already, unless `force`.
     """
-    target = preview_path(target) if preview else target
     _refuse(source, target, force)
     remarks: list[str] = []
 
@@ -116,10 +101,7 @@ def _refuse(source: Path, target: Path, force: bool) -> None:
     """Raise SRGANError where `target` cannot be meant."""
     if target.suffix.lower() not in FORMATS:
         raise SRGANError(f"{target}: videos are written as {', '.join(FORMATS)}. Choose a name that ends so.")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise SRGANError(f"{target} is the video itself, which is never overwritten. Choose another name.")
-    if target.exists() and not force:
-        raise SRGANError(f"{target} is there already. Choose another name, or overwrite it with --force.")
+    require_free(target, source, force)
 
 
 def _write(reading: Source, target: Path, look: frames.Look, upscaler: Callable, limit: float | None, remark: Callable) -> tuple:

@@ -10,7 +10,7 @@ import skimage.data
 import skimage.io
 from PIL import Image
 
-from srgan.data import images
+from srgan.data import images, pictures
 from srgan.errors import SRGANError
 
 RNG = np.random.default_rng(0)
@@ -244,19 +244,16 @@ def test_a_jpeg_of_inks_is_not_read_as_its_negative(tmp_path):
     assert found[..., 0].min() > 240 and found[..., 1:].max() < 15
 
 
-@pytest.mark.parametrize(
-    ("name", "pixels"),
-    [
-        ("x.png", np.array([[0, 65535]], np.uint16)),
-        ("x.tif", np.array([[0, 65535]], np.uint16)),
-        ("x.tif", np.array([[0, 70000]], np.int32)),
-        ("x.tif", np.array([[0.0, 1.0]], np.float32)),
-    ],
-    ids=["16 bits png", "16 bits tif", "32 bits tif", "float tif"],
-)
-def test_gray_of_more_than_8_bits_is_refused_with_what_to_do(tmp_path, name, pixels):
-    path = saved(tmp_path / name, Image.fromarray(pixels))
-    with pytest.raises(SRGANError, match=rf"^{path}: pixels of type \S+ are not supported; convert it to 8 bits a channel$"):
+@pytest.mark.parametrize("name", ["x.png", "x.tif"])
+def test_gray_of_16_bits_is_its_upper_8(tmp_path, name):
+    found = images.read_image(saved(tmp_path / name, Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16))))
+    assert found[0, :, 0].tolist() == [0, 0, 1, 255] and found.shape == (1, 4, 3)
+
+
+@pytest.mark.parametrize("pixels", [np.array([[0, 70000]], np.int32), np.array([[0.0, 1.0]], np.float32)])
+def test_numbers_that_are_no_pixels_are_refused_with_what_to_do(tmp_path, pixels):
+    path = saved(tmp_path / "x.tif", Image.fromarray(pixels))
+    with pytest.raises(SRGANError, match=f"^{path} holds numbers of .*Save it with 8 or 16 bits a channel"):
         images.read_image(path)
 
 
@@ -273,21 +270,21 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, format, part):
     whole = encoded(format)
     path = tmp_path / f"x.{format.lower()}"
     path.write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(SRGANError, match=f"^{path} cannot be read as an image"):
+    with pytest.raises(SRGANError, match=f"^{path} (cannot be read as|is no) image|^{path} cannot be read as an image"):
         images.read_image(path)
 
 
 @pytest.mark.parametrize("make", [lambda path: path.write_text("words, not pixels"), Path.mkdir, lambda path: None])
 def test_text_a_folder_and_nothing_are_refused_by_name(tmp_path, make):
     make(tmp_path / "x.jpg")
-    with pytest.raises(SRGANError, match=f"^{tmp_path / 'x.jpg'} cannot be read as an image"):
+    with pytest.raises(SRGANError, match=str(tmp_path / "x.jpg")):
         images.read_image(tmp_path / "x.jpg")
 
 
 def test_a_picture_that_would_fill_the_memory_is_refused_by_name(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.png", Image.fromarray(COLOUR))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5 * 7 // 2 - 1)
-    with pytest.raises(SRGANError, match=f"^{path} cannot be read as an image.*decompression bomb"):
+    monkeypatch.setattr(pictures, "LARGEST", 5 * 7 - 1)
+    with pytest.raises(SRGANError, match=f"^{path} has more than the 0 megapixels that are taken"):
         images.read_image(path)
 
 
@@ -309,11 +306,10 @@ def test_a_damaged_file_is_an_image_or_refused_by_name_and_nothing_else(tmp_path
     assert refused > 0
 
 
-def test_a_failure_of_any_kind_inside_pillow_is_told_by_name(tmp_path, monkeypatch):
+def test_a_failure_of_any_kind_inside_a_decoder_is_told_by_name(tmp_path, monkeypatch):
     path = saved(tmp_path / "x.png", Image.fromarray(COLOUR))
-    # Pillow 13 raised this one on a TIFF whose width was damaged into a fraction.
     failure = TypeError("'IFDRational' object cannot be interpreted as an integer")
-    monkeypatch.setattr(images.ImageOps, "exif_transpose", lambda image: (_ for _ in ()).throw(failure))
+    monkeypatch.setattr(pictures, "_by_vips", lambda *_: (_ for _ in ()).throw(failure))
     with pytest.raises(SRGANError, match=f"^{path} cannot be read as an image.*IFDRational"):
         images.read_image(path)
 

@@ -6,7 +6,7 @@ import pytest
 from srgan.config import Config, settings
 from srgan.data import images, preparation
 from srgan.errors import SRGANError
-from srgan.models import networks as models
+from srgan.models import networks
 from srgan.runs import weights
 from srgan.upscale import ensemble, network
 
@@ -46,7 +46,7 @@ def prepared(config: Config, paths):
 def taught(tiny, tmp_path) -> Config:
     """Settings with a teacher of random weights."""
     config = settings(blocks=1, filters=4)
-    weights.save(tmp_path / "teacher.weights.h5", models.generator(config), config, {})
+    weights.save(tmp_path / "teacher.weights.h5", networks.generator(config), config, {})
     return tiny.replace(teacher=str(tmp_path / "teacher.weights.h5"), gan_steps=0, smaller_copies=1)
 
 
@@ -72,7 +72,7 @@ def test_another_teacher_is_another_data_set_and_the_same_one_elsewhere_is_not(t
     moved = taught.replace(teacher=str(tmp_path / "moved" / "teacher.weights.h5"))
     assert prepared(moved, paths).key == key
     config = settings(blocks=1, filters=4)
-    weights.save(tmp_path / "teacher.weights.h5", models.generator(config), config, {})
+    weights.save(tmp_path / "teacher.weights.h5", networks.generator(config), config, {})
     assert prepared(taught, paths).key != key
 
 

@@ -18,7 +18,7 @@ from srgan.models import layers
 from srgan.runs import weights
 from srgan.runs.paths import PROJECT
 from srgan.upscale import export
-from tests.test_upscale import trained_like
+from tests.upscale.test_network import trained_like
 
 KINDS = ("pixel_shuffle", "nearest", "espcn")  # the last with a bicubic skip
 LR = np.random.default_rng(1).random((2, 13, 22, 3), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -11,36 +12,35 @@ import pytest
 from PIL import Image, ImageOps
 
 from srgan.__main__ import main
-from srgan.data import images
+from srgan.data import images, pictures
+from srgan.data.metadata import ORIENTATION
 from srgan.errors import SRGANError
-from srgan.models import networks as models
+from srgan.models import networks
 from srgan.presets import preset
 from srgan.runs import weights
-from srgan.upscale import files as upscaling
-from srgan.upscale import image_files as pictures
-from srgan.upscale import network as upscale
-from srgan.upscale import png_bands as png
+from srgan.upscale import batch, files, image_files, network
+from srgan.upscale.targets import plan
 from tests import inputs
 
 RNG = np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
-def upscaler() -> upscale.Network:
-    return inputs.network()
+def upscaler() -> network.Network:
+    return inputs.small_network()
 
 
 @pytest.fixture(scope="module")
 def own_weights(tmp_path_factory):
     config = preset("quick", blocks=1, filters=8)
     path = tmp_path_factory.mktemp("weights") / "mine.weights.h5"
-    weights.save(path, models.generator(config), config, {"stage": "srresnet", "step": 1})
+    weights.save(path, networks.generator(config), config, {"stage": "srresnet", "step": 1})
     return path
 
 
 def result(source, upscaler, name="out.png"):
     target = source.with_name(name)
-    upscaling.upscale_file(source, target, upscaler)
+    files.upscale_file(source, target, upscaler)
     return target
 
 
@@ -50,13 +50,13 @@ def result(source, upscaler, name="out.png"):
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_photo_is_turned_upright_and_upscaled_by_the_network(orientation, upscaler, tmp_path):
     exif = Image.Exif()
-    exif[pictures.ORIENTATION] = orientation
+    exif[ORIENTATION] = orientation
     inputs.PHOTO.save(tmp_path / "a.png", exif=exif)
     with Image.open(tmp_path / "a.png") as image:
         upright = np.asarray(ImageOps.exif_transpose(image))
     out = result(tmp_path / "a.png", upscaler)
     np.testing.assert_array_equal(np.asarray(Image.open(out)), upscaler(upright))
-    assert pictures.ORIENTATION not in Image.open(out).getexif()
+    assert ORIENTATION not in Image.open(out).getexif()
 
 
 def test_gray_is_the_gray_of_what_the_network_makes_of_three_equal_channels(upscaler, tmp_path):
@@ -87,7 +87,7 @@ def test_transparency_is_bicubic_and_what_is_hidden_does_not_bleed(upscaler, tmp
 
 def test_sixteen_bits_are_sixteen_bits(upscaler, tmp_path):
     """Against the generator's own floating-point output, and finer than 8 bits."""
-    png.write(tmp_path / "a.png", inputs.WIDTH, inputs.HEIGHT, [inputs.DEEP])
+    inputs.deep_png(inputs.DEEP)(tmp_path / "a.png")
     sr = pictures.read(result(tmp_path / "a.png", upscaler)).frames[0]
     float_sr = upscaler._generator((inputs.DEEP / 65535)[None].astype(np.float32), training=False).numpy()[0]
     assert sr.dtype == np.uint16 and np.abs(sr - np.clip((float_sr + 1) * 32767.5, 0, 65535)).max() < 1.5
@@ -100,15 +100,15 @@ def test_sixteen_bits_in_tiles_are_the_whole_image(upscaler):
     lr = RNG.integers(0, 65536, (70, 60, 3), np.uint16)
     whole = upscaler(lr).astype(int)
     with mock.patch("srgan.upscale.tiles.SMALLEST", 0):
-        tiled = upscale.Network(upscaler._generator, 10**5)(lr)
+        tiled = network.Network(upscaler._generator, 10**5)(lr)
     assert tiled.dtype == np.uint16 and np.abs(tiled - whole).max() <= 16
 
 
 def test_a_picture_in_bands_is_the_same_as_whole(upscaler):
     frame = RNG.integers(0, 256, (90, 40, 4), np.uint8)
-    whole = np.concatenate(list(upscaling.enlarged(frame, upscaler)))
+    whole = np.concatenate(list(files.enlarged(frame, upscaler)))
     with mock.patch("srgan.upscale.tiles.SMALLEST", 0):
-        bands = list(upscaling.enlarged(frame, upscale.Network(upscaler._generator, 10**5)))
+        bands = list(files.enlarged(frame, network.Network(upscaler._generator, 10**5)))
     assert len(bands) > 1 and np.abs(np.concatenate(bands).astype(int) - whole).max() <= 1
 
 
@@ -136,17 +136,17 @@ def test_frames_keep_their_times_and_their_place(upscaler, tmp_path):
 def test_what_a_kind_of_file_cannot_hold_is_told_before_anything_is_computed(source, target, words, tmp_path):
     inputs.INPUTS[source][1](tmp_path / source)
     with pytest.raises(SRGANError, match=words):
-        upscaling.upscale_file(tmp_path / source, tmp_path / target, upscaler=None)
+        files.upscale_file(tmp_path / source, tmp_path / target, upscaler=None)
     assert os.listdir(tmp_path) == [source]
 
 
 def test_sides_that_are_too_long_for_a_kind_of_file_are_told():
     picture = pictures.Picture([np.zeros((1, 1, 3), np.uint8)], "PNG")
     with pytest.raises(SRGANError, match="WEBP holds at most 16,383 pixels a side"):
-        pictures.require(upscaling.Path("a.webp"), picture, 100, 20_000)
-    with pytest.raises(SRGANError, match="too many for JPEG"):
-        pictures.require(upscaling.Path("a.jpg"), picture, 40_000, 40_000)
-    pictures.require(upscaling.Path("a.png"), picture, 40_000, 40_000)
+        image_files.require(Path("a.webp"), picture, 100, 20_000)
+    with pytest.raises(SRGANError, match="too many for BMP"):
+        image_files.require(Path("a.bmp"), picture, 30_000, 30_000)
+    image_files.require(Path("a.png"), picture, 40_000, 40_000)
 
 
 # Files --------------------------------------------------------------------------------------------------------------
@@ -164,8 +164,8 @@ def folder(tmp_path):
 
 
 def places(inputs_, out=None):
-    found = upscaling.find(inputs_)
-    return dict(zip((source for source, _ in found), upscaling.targets(found, out, upscaling.ending), strict=True))
+    found, _ = batch.find(inputs_)
+    return {job.source: job.target for job in plan(found, out and str(out), files.ending, "")}
 
 
 def test_results_lie_beside_the_inputs_or_below_the_folder_named(folder, tmp_path):
@@ -176,7 +176,7 @@ def test_results_lie_beside_the_inputs_or_below_the_folder_named(folder, tmp_pat
     assert places([a], tmp_path / "b.webp") == {a: tmp_path / "b.webp"}
     assert places([a], out) == {a: out / "a_x4.png"}
     inputs.PHOTO.save(folder / "a.jpg")
-    assert places([folder / "a.jpg", a]) == {folder / "a.jpg": folder / "a_jpg_x4.png", a: folder / "a_png_x4.png"}
+    assert places([folder / "a.jpg", a]) == {folder / "a.jpg": folder / "a_x4.png", a: folder / "a_png_x4.png"}
 
 
 def test_earlier_results_are_not_upscaled_again(folder):
@@ -187,18 +187,18 @@ def test_earlier_results_are_not_upscaled_again(folder):
 
 def test_an_empty_folder_is_told(tmp_path):
     with pytest.raises(SRGANError, match="holds no image and no video"):
-        upscaling.find([tmp_path])
+        batch.find([tmp_path])
 
 
 def test_nothing_is_overwritten_unless_it_is_said(folder, upscaler):
     target = folder / "a_x4.png"
     target.write_bytes(b"mine")
-    with pytest.raises(SRGANError, match="is there already; --force"):
-        upscaling.upscale_file(folder / "a.png", target, upscaler)
+    with pytest.raises(SRGANError, match=r"is there already.*--force"):
+        files.upscale_file(folder / "a.png", target, upscaler)
     with pytest.raises(SRGANError, match="over itself"):
-        upscaling.upscale_file(folder / "a.png", folder / "a.png", upscaler, force=True)
+        files.upscale_file(folder / "a.png", folder / "a.png", upscaler, force=True)
     assert target.read_bytes() == b"mine"
-    upscaling.upscale_file(folder / "a.png", target, upscaler, force=True)
+    files.upscale_file(folder / "a.png", target, upscaler, force=True)
     assert Image.open(target).size == (120, 80)
 
 
@@ -206,7 +206,7 @@ def test_nothing_is_overwritten_unless_it_is_said(folder, upscaler):
 def test_a_full_disk_leaves_nothing_half_written(name, folder, upscaler, full_disk):
     before = sorted(os.listdir(folder))
     with full_disk(after=200), pytest.raises(SRGANError, match="could not be written"):
-        upscaling.upscale_file(folder / "a.png", folder / name, upscaler)
+        files.upscale_file(folder / "a.png", folder / name, upscaler)
     assert sorted(os.listdir(folder)) == before
 
 
@@ -222,9 +222,9 @@ def test_a_batch_goes_on_after_a_failure_and_tells_all_of_them(folder, own_weigh
     for words in ("empty.png is no image", "text.jpg is no image", "There is no file"):
         assert words in told.err
     assert "30x20 to 120x80" in told.out
-    expected = upscale.load(own_weights)(images.read_image(folder / "a.png"))
+    expected = network.load(own_weights)(images.read_image(folder / "a.png"))
     np.testing.assert_array_equal(images.read_image(tmp_path / "out" / "a_x4.png"), expected)
-    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["a_x4.png", "ü_x4.png"]
+    assert sorted(path.name for path in (tmp_path / "out").rglob("[!.]*.*")) == ["a_x4.png", "ü_x4.png"]
 
 
 @pytest.mark.parametrize("panels", ["hr", "lr,sr,hr", "lr,bicubic,nearest,sr"])
@@ -235,8 +235,8 @@ def test_panels_stand_side_by_side_in_the_order_named(panels, folder, own_weight
     photo = images.read_image(folder / "a.png")
     photo = images.crop_to_scale(photo) if "hr" in panels else photo
     lr = images.degrade(photo) if "hr" in panels else photo
-    sr = upscale.load(own_weights)(lr)
-    shown = {"lr": lr, "bicubic": upscale.bicubic(lr), "nearest": upscale.nearest(lr), "sr": sr, "hr": photo}
+    sr = network.load(own_weights)(lr)
+    shown = {"lr": lr, "bicubic": network.bicubic(lr), "nearest": network.nearest(lr), "sr": sr, "hr": photo}
     names = {"lr": "LR", "hr": "HR", "sr": own_weights.name}
     expected = images.strip({names.get(name, name): shown[name] for name in panels.split(",")}, height=4 * lr.shape[0])
     np.testing.assert_array_equal(np.asarray(Image.open(target)), np.asarray(expected))
@@ -245,7 +245,7 @@ def test_panels_stand_side_by_side_in_the_order_named(panels, folder, own_weight
 def test_two_models_are_compared_in_panels(folder, own_weights, tmp_path, capsys):
     other = tmp_path / "other.weights.h5"
     config = preset("quick", blocks=2, filters=4)
-    weights.save(other, models.generator(config), config, {"stage": "srresnet", "step": 1})
+    weights.save(other, networks.generator(config), config, {"stage": "srresnet", "step": 1})
     arguments = ["upscale", str(folder / "a.png"), "-o", str(tmp_path / "c.png"), "--compare", str(own_weights), str(other)]
     assert main([*arguments, "--panels", "bicubic,sr"]) == 0
     assert Image.open(tmp_path / "c.png").width > 3 * 120
@@ -262,7 +262,7 @@ def test_weights_from_a_stranger_are_refused_and_run_no_code(folder, tmp_path, c
     (tmp_path / "b.weights.h5").write_bytes(pickle.dumps(Trap()))
     (tmp_path / "b.json").write_text('{"sha256": "' + weights.sha256(tmp_path / "b.weights.h5") + '", "network": {"blocks": 1}}')
     (tmp_path / "c.weights.h5").write_bytes(b"random")
-    for name, words in (("a.pkl", "There are no weights named"), ("b.weights.h5", "does not describe the network"),
+    for name, words in (("a.pkl", "There are no weights"), ("b.weights.h5", "does not describe the network"),
                         ("c.weights.h5", "There are no weights at"), ("huge", "There are no weights named huge")):  # fmt: skip
         model = name if name == "huge" else str(tmp_path / name)
         assert main(["upscale", str(folder / "a.png"), "--model", model]) == 1
@@ -278,5 +278,6 @@ def test_a_video_goes_to_the_video_module(folder, own_weights, capsys):
     with mock.patch("srgan.upscale.video.upscale", return_value=mock.Mock(frames=12)) as called:
         assert main(["upscale", str(folder / "clip.mp4"), "--model", str(own_weights), "--preview"]) == 0
     (source, target, _), options = called.call_args
-    assert (source, target.name, options) == (folder / "clip.mp4", "clip_x4.mp4", {"force": False, "preview": True})
+    assert (source, target.name) == (folder / "clip.mp4", "clip_x4_preview.mp4")
+    assert options["preview"] and not options["force"]
     assert "12 frames" in capsys.readouterr().out

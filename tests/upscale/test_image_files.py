@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from srgan.data import pictures
 from srgan.errors import SRGANError
-from srgan.upscale import image_files as pictures
+from srgan.upscale import image_files
 from tests import inputs
 
 SHARED_FOLDER = settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +40,7 @@ def stills(draw):
 def test_what_is_written_is_read_again_pixel_for_pixel(tmp_path, still):
     pixels, suffix = still
     path = tmp_path / f"x{suffix}"
-    pictures.write(path, [[pixels]], *pixels.shape[:2], pictures.Picture([pixels], "PNG"))
+    image_files.write(path, [[pixels]], *pixels.shape[:2], pictures.Picture([pixels], "PNG"))
     (found,) = pictures.read(path).frames
     if suffix == ".tif" and pixels.dtype == np.uint16 and pixels.shape[2] == 2:
         pixels = pixels[..., [0, 0, 0, 1]]  # gray with transparency of 16 bits is written as colour
@@ -94,7 +95,7 @@ def check(path: Path) -> None:
     for suffix in (".png", ".tif"):  # and whatever came with the pixels can be written
         if not (picture.is_moving and suffix == ".tif"):
             target = path.with_name(f"again{suffix}")
-            pictures.write(target, [[frame] for frame in picture.frames], *picture.frames[0].shape[:2], picture)
+            image_files.write(target, [[frame] for frame in picture.frames], *picture.frames[0].shape[:2], picture)
             assert np.array_equal(pictures.read(target).shown(), picture.shown())
 
 

@@ -12,22 +12,19 @@ import tensorflow as tf
 from PIL import Image
 
 from srgan.config import Config, settings
-from srgan.models import networks as models
-from srgan.models import precision
+from srgan.models import networks, precision
 from srgan.runs import weights
 from srgan.runs.paths import PROJECT
-from srgan.upscale import body_and_tail as halves
-from srgan.upscale import network as upscale
-from srgan.upscale import tiles
+from srgan.upscale import body_and_tail, network, tiles
 from srgan.upscale.folding import folded
-from tests.test_models import randomize
+from tests.models.test_networks import randomize
 
 RNG = np.random.default_rng(0)
 
 
 def test_nearest_repeats_every_pixel_four_by_four():
     lr = np.array([[[0, 1, 2], [250, 251, 252]], [[7, 8, 9], [100, 50, 0]], [[1, 1, 1], [255, 255, 255]]], np.uint8)
-    sr = upscale.nearest(lr)
+    sr = network.nearest(lr)
     assert sr.shape == (12, 8, 3) and sr.dtype == np.uint8
     for row in range(12):
         for column in range(8):
@@ -52,7 +49,7 @@ def test_bicubic_is_cubic_convolution_along_a_row():
     lr = RNG.integers(60, 190, (1, 6, 3), np.uint8)
     expected = cubic_matrix(6) @ lr[0]
     assert expected.min() > 0 and expected.max() < 255  # nothing is clipped here
-    sr = upscale.bicubic(lr)
+    sr = network.bicubic(lr)
     assert sr.shape == (4, 24, 3) and sr.dtype == np.uint8
     for row in sr:  # one row can only be repeated downwards
         assert np.abs(row - expected).max() < 0.51
@@ -65,17 +62,17 @@ def test_bicubic_is_cubic_convolution_both_ways_and_clips():
     # Pillow rounds and clips between its two passes, which moves a value by some levels where it overshoots.
     across = np.clip(np.round(np.einsum("jkc,lk->jlc", lr.astype(float), cubic_matrix(4))), 0, 255)
     expected = np.clip(np.einsum("ij,jlc->ilc", cubic_matrix(5), across), 0, 255)
-    assert np.abs(upscale.bicubic(lr) - expected).max() < 0.51 + 0.51
+    assert np.abs(network.bicubic(lr) - expected).max() < 0.51 + 0.51
 
 
 @pytest.fixture(scope="module")
 def generator():
-    return models.generator(settings(blocks=1, filters=8, upsampling="espcn", global_skip=True))
+    return networks.generator(settings(blocks=1, filters=8, upsampling="espcn", global_skip=True))
 
 
 def test_network_is_the_generator_on_images_of_any_size_traced_once(generator):
     spy = mock.Mock(wraps=generator)
-    upscaler = upscale.network(spy)
+    upscaler = network.network(spy)
     sizes = [(5, 7), (1, 1), (12, 3)]
     for height, width in sizes:
         lr = RNG.integers(0, 256, (height, width, 3), np.uint8)
@@ -88,7 +85,7 @@ def test_network_is_the_generator_on_images_of_any_size_traced_once(generator):
 
 def test_network_brings_minus_one_to_black_one_to_white_and_clips_beyond():
     levels = np.array([-3.0, -1.0, 0.0, 0.5, 1.0, 2.0], np.float32)
-    upscaler = upscale.network(lambda lr, training: 0 * lr[:, :1, :1] + levels[None, None, :, None])
+    upscaler = network.network(lambda lr, training: 0 * lr[:, :1, :1] + levels[None, None, :, None])
     assert upscaler(np.zeros((1, 2, 3), np.uint8))[0, :, 0].tolist() == [0, 0, 128, 191, 255, 255]
 
 
@@ -103,29 +100,29 @@ KINDS = {
 
 
 def trained_like(kind: str, norm: bool = True) -> tuple[Config, object]:
-    """A network with its own value in every weight, and outputs that fill the range."""
+    """A generator with its own value in every weight, and outputs that fill the range."""
     keras.utils.set_random_seed(1)
     probe = np.random.default_rng(2).random((1, 16, 16, 3), np.float32)
     config = settings(blocks=2, filters=8, generator_norm=norm, **KINDS[kind])
-    network = models.generator(config)
-    randomize(network)
-    for layer in network.layers:
+    generator = networks.generator(config)
+    randomize(generator)
+    for layer in generator.layers:
         if "conv" in layer.name:
             kernel, bias = layer.get_weights()
             signs = np.random.default_rng(len(layer.name)).choice([-1.0, 1.0], kernel.shape)
             layer.set_weights([0.7 * signs * kernel / np.sqrt(np.mean(kernel**2) * np.prod(kernel.shape[:3])), 0.1 * bias])
-    last = network.get_layer("output_conv").kernel
-    last.assign(last * 0.3 / network(probe, training=False).numpy().std())
-    return config, network
+    last = generator.get_layer("output_conv").kernel
+    last.assign(last * 0.3 / generator(probe, training=False).numpy().std())
+    return config, generator
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_folded_network_computes_what_the_network_does_at_rest(kind):
-    config, network = trained_like(kind)
-    plain = folded(network, config)
+    config, generator = trained_like(kind)
+    plain = folded(generator, config)
     assert not any("norm" in layer.name for layer in plain.layers)
     lr = RNG.random((2, 6, 7, 3), np.float32)
-    expected = network(lr, training=False).numpy()
+    expected = generator(lr, training=False).numpy()
     assert expected.std() > 0.05
     np.testing.assert_allclose(plain(lr), expected, atol=2e-5)
 
@@ -133,15 +130,15 @@ def test_a_folded_network_computes_what_the_network_does_at_rest(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_sees_as_far_as_its_radius_and_not_a_pixel_further(kind):
     """By the gradient of one output pixel to all inputs."""
-    config, network = trained_like(kind, norm=False)
-    reach = sum(tiles.radius(layers) for layers in halves.split(network))
+    config, generator = trained_like(kind, norm=False)
+    reach = sum(tiles.radius(layers) for layers in body_and_tail.split(generator))
     side = 2 * reach + 9
     lr = tf.Variable(RNG.random((1, side, side, 3), np.float32))
     middle = side // 2
     seen = np.zeros((side, side), bool)
     for row, column in ((0, 0), (3, 3)):  # both ends of the middle LR pixel
         with tf.GradientTape() as tape:
-            output = tf.reduce_sum(network(lr, training=False)[0, 4 * middle + row, 4 * middle + column])
+            output = tf.reduce_sum(generator(lr, training=False)[0, 4 * middle + row, 4 * middle + column])
         seen |= np.abs(tape.gradient(output, lr).numpy()[0]).sum(-1) > 0
     rows = np.flatnonzero(seen.any(1))
     assert middle - reach <= rows.min() and rows.max() <= middle + reach
@@ -151,15 +148,15 @@ def test_a_network_sees_as_far_as_its_radius_and_not_a_pixel_further(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_body_and_tail_are_the_network_and_leave_it_as_it_was(kind, tmp_path):
-    _, network = trained_like(kind)
-    layers = [layer.name for layer in network.layers]
+    _, generator = trained_like(kind)
+    layers = [layer.name for layer in generator.layers]
     lr = tf.constant(RNG.random((2, 6, 7, 3), np.float32))
-    features = halves.body(network)(lr, training=False)
+    features = body_and_tail.body(generator)(lr, training=False)
     assert features.shape == (2, 6, 7, 8)
-    np.testing.assert_array_equal(halves.tail(network)(features, lr), network(lr, training=False))
-    body, tail = halves.split(network)
-    assert sorted(layer.name for layer in body + tail if layer.weights) == sorted(x.name for x in network.layers if x.weights)
-    network.save(tmp_path / "a.keras")
+    np.testing.assert_array_equal(body_and_tail.tail(generator)(features, lr), generator(lr, training=False))
+    body, tail = body_and_tail.split(generator)
+    assert sorted(layer.name for layer in body + tail if layer.weights) == sorted(x.name for x in generator.layers if x.weights)
+    generator.save(tmp_path / "a.keras")
     assert [layer.name for layer in keras.saving.load_model(tmp_path / "a.keras").layers] == layers
 
 
@@ -211,12 +208,12 @@ def in_tiles(monkeypatch):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("height, width", [(61, 83), (1, 130), (130, 1), (49, 3), (1, 1)])
 def test_tiles_give_the_whole_image(kind, height, width, in_tiles):
-    _, network = trained_like(kind)
+    _, generator = trained_like(kind)
     lr = RNG.integers(0, 256, (height, width, 3), np.uint8)
-    upscaler = upscale.network(network)
+    upscaler = network.network(generator)
     whole = upscaler.batch(lr[None])[0]
     bands = list(upscaler.bands(lr))
-    overlap = sum(tiles.radius(layers) for layers in halves.split(network))
+    overlap = sum(tiles.radius(layers) for layers in body_and_tail.split(generator))
     assert len(bands) == 1 if height <= 2 * overlap else len(bands) >= height // (2 * overlap)
     assert all(band.shape[1:] == (4 * width, 3) for band in bands)
     difference = np.abs(np.concatenate(bands).astype(int) - whole)
@@ -228,15 +225,15 @@ def test_tiles_give_the_whole_image(kind, height, width, in_tiles):
 @pytest.mark.parametrize("kind", KINDS)
 def test_tiles_of_any_size_give_the_whole_image(kind, monkeypatch):
     monkeypatch.setattr(tiles, "SMALLEST", 0)
-    _, network = trained_like(kind, norm=False)
+    _, generator = trained_like(kind, norm=False)
     lr = RNG.integers(0, 256, (97, 90, 3), np.uint8)
-    whole = upscale.network(network).batch(lr[None])[0].astype(int)
+    whole = network.network(generator).batch(lr[None])[0].astype(int)
     for memory in (10**6, 4 * 10**6):
-        assert np.abs(upscale.network(network, memory)(lr) - whole).max() <= 1
+        assert np.abs(network.network(generator, memory)(lr) - whole).max() <= 1
 
 
 def test_what_fits_goes_through_in_one_piece_and_small_images_always(generator, monkeypatch):
-    upscaler = upscale.network(generator)
+    upscaler = network.network(generator)
     monkeypatch.setattr(upscaler, "_tile", mock.Mock(side_effect=AssertionError("tiles")))
     lr = np.zeros((200, 200, 3), np.uint8)
     assert upscaler(lr).shape == (800, 800, 3)
@@ -248,66 +245,66 @@ def test_what_fits_goes_through_in_one_piece_and_small_images_always(generator, 
 
 def test_a_batch_is_its_images(generator):
     lr = RNG.integers(0, 256, (3, 6, 5, 3), np.uint8)
-    upscaler = upscale.network(generator)
+    upscaler = network.network(generator)
     np.testing.assert_array_equal(upscaler.batch(lr), np.stack([upscaler(image) for image in lr]))
 
 
 def test_the_fast_upscaler_is_the_network_without_its_norms():
-    config, network = trained_like("pixel_shuffle")
+    config, generator = trained_like("pixel_shuffle")
     lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
-    expected = upscale.network(network)(lr).astype(int)
-    assert np.abs(upscale.fast(network, config)(lr) - expected).max() <= 1
+    expected = network.network(generator)(lr).astype(int)
+    assert np.abs(network.fast(generator, config)(lr) - expected).max() <= 1
 
 
 def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monkeypatch):
     policies = []
-    real = upscale.folded
-    monkeypatch.setattr(upscale, "folded", lambda *args: policies.append(args[2:]) or real(*args))
+    real = network.folded
+    monkeypatch.setattr(network, "folded", lambda *args: policies.append(args[2:]) or real(*args))
     config = settings(blocks=1, filters=8, upsampling="espcn", global_skip=True, generator_norm=False)
-    network = models.generator(config)  # near bicubic: what is computed in half precision adds little
+    generator = networks.generator(config)  # near bicubic: what is computed in half precision adds little
     lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
-    half, exact = upscale.fast(network, config, "mixed_bfloat16"), upscale.network(network)
+    half, exact = network.fast(generator, config, "mixed_bfloat16"), network.network(generator)
     assert policies == [(), ("mixed_bfloat16",)]
     assert half._generator.get_layer("head_conv").compute_dtype == "bfloat16"
     assert np.mean(np.abs(half(lr).astype(int) - exact(lr)) <= 1) >= 0.999
 
-    monkeypatch.setattr(upscale, "agree", lambda *networks: False)
-    assert upscale.fast(network, config, "mixed_bfloat16")._generator.get_layer("head_conv").compute_dtype == "float32"
+    monkeypatch.setattr(network, "agree", lambda *networks: False)
+    assert network.fast(generator, config, "mixed_bfloat16")._generator.get_layer("head_conv").compute_dtype == "float32"
 
 
 @pytest.mark.parametrize("share, levels, same", [(0.01, 1, True), (0.01, 2, False), (0.0005, 200, True), (0.002, 200, False)])
 def test_two_networks_agree_if_999_of_1000_values_are_within_a_level(share, levels, same):
     def off(lr):
-        sr = upscale.bicubic(lr).copy()
+        sr = network.bicubic(lr).copy()
         places = np.random.default_rng(0).permutation(sr.size)[: round(share * sr.size)]
         flat = sr.ravel()
         flat[places] = np.where(flat[places] > 127, flat[places] - levels, flat[places] + levels)
         return flat.reshape(sr.shape)
 
-    assert upscale.agree(upscale.bicubic, off) is same
+    assert network.agree(network.bicubic, off) is same
 
 
 def test_weights_are_loaded_for_speed(tmp_path, monkeypatch):
-    config, network = trained_like("pixel_shuffle")
-    weights.save(tmp_path / "a.weights.h5", network, config, {"stage": "srgan"})
+    config, generator = trained_like("pixel_shuffle")
+    weights.save(tmp_path / "a.weights.h5", generator, config, {"stage": "srgan"})
     monkeypatch.setattr(precision, "resolve", lambda wanted: "float32")
     lr = RNG.integers(0, 256, (9, 8, 3), np.uint8)
-    loaded = upscale.load(tmp_path / "a.weights.h5")
+    loaded = network.load(tmp_path / "a.weights.h5")
     assert not any("norm" in layer.name for layer in loaded._generator.layers)
-    assert np.abs(loaded(lr).astype(int) - upscale.network(network)(lr)).max() <= 1
+    assert np.abs(loaded(lr).astype(int) - network.network(generator)(lr)).max() <= 1
 
 
 @pytest.mark.parametrize("slope", [0.9, 1.0, 1.1])
 def test_slopes_above_one_are_computed_as_such(slope):
-    config, network = trained_like("pixel_shuffle")
+    config, generator = trained_like("pixel_shuffle")
     for name in ("head_prelu", "up2_prelu"):
-        alpha = network.get_layer(name).alpha
+        alpha = generator.get_layer(name).alpha
         alpha.assign(tf.where(tf.range(8) == 3, slope, -0.1) * tf.ones_like(alpha))
-    plain = folded(network, config)
+    plain = folded(generator, config)
     assert plain.get_layer("head_prelu").slopes_at_most_one == plain.get_layer("up2_prelu").slopes_at_most_one == (slope <= 1)
-    assert plain.get_layer("block1_prelu").slopes_at_most_one and not network.get_layer("block1_prelu").slopes_at_most_one
+    assert plain.get_layer("block1_prelu").slopes_at_most_one and not generator.get_layer("block1_prelu").slopes_at_most_one
     lr = RNG.random((2, 6, 7, 3), np.float32)
-    np.testing.assert_allclose(plain(lr), network(lr, training=False), atol=2e-5)
+    np.testing.assert_allclose(plain(lr), generator(lr, training=False), atol=2e-5)
 
 
 # Memory, each time in a process of its own ----------------------------------------------------------------------------
@@ -315,22 +312,24 @@ def test_slopes_above_one_are_computed_as_such(slope):
 STREAM = """
 import resource, sys
 from pathlib import Path
-from srgan.runs import load_tensorflow as quiet
-quiet.load_tensorflow()
+from srgan.runs.load_tensorflow import load_tensorflow
+load_tensorflow()
 import numpy as np
-from srgan.models import networks as models
-from srgan.upscale import png_bands as png, network as upscale
-from srgan.config import Config
+from srgan.config import settings
+from srgan.data.pictures import Picture
+from srgan.models import networks
+from srgan.upscale import image_files
+from srgan.upscale.network import Network
 
 kind, height, width, memory, path = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
 kinds = {"espcn": dict(blocks=2, upsampling="espcn", global_skip=True, head_kernel=3, output_kernel=3)}
 config = settings(filters=32, **kinds.get(kind, dict(blocks=1, upsampling=kind)))
-network = upscale.network(models.generator(config), memory)
+network = Network(networks.generator(config), memory)
 small = np.zeros((1, 24, 24, 3), np.uint8)
 network._halves[1].run(network._halves[0].run(small), small)
 lr = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-png.write(Path(path), 4 * width, 4 * height, network.bands(lr))
+image_files.write(Path(path), [network.bands(lr)], 4 * height, 4 * width, Picture([lr], 'PNG'))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 

@@ -1,0 +1,90 @@
+"""Many files upscaled one after the other. What fails is told at the end and stops nobody else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from srgan.data import media
+from srgan.errors import SRGANError
+from srgan.runs.paths import remove_abandoned
+from srgan.runs.progress import shows_bars
+from srgan.upscale.targets import PANELS, SUFFIX, Job, Record, require_free
+
+Say = Callable[[str], None]
+
+
+def find(inputs: list[Path], out: Path | None = None, say: Say = tqdm.write) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """(file, its place below the input it was found in) of every input, and what cannot be read, in sentences.
+
+    A folder stands for all images and videos in it. Left out are hidden files, results of earlier runs and, with a word to `say`,
+    what is neither image nor video. Links are followed, circles not. Raises SRGANError where nothing is found at all.
+    """
+    found: list[tuple[Path, Path]] = []
+    failed: list[str] = []
+    for path in inputs:
+        if not path.is_dir():
+            found.append((path, Path(path.name)))
+            continue
+        locked: list[OSError] = []
+        files = list(media.walk(path, locked.append))
+        failed += [f"The folder {error.filename or path} cannot be read ({error.strerror or error})." for error in locked]
+        results = _results(files, out if out and _is_inside(out, path) else None)
+        kinds = {file: media.kind(file) for file in files if file not in results}
+        found += [(file, file.relative_to(path)) for file, kind in kinds.items() if kind]
+        other = [file.name for file, kind in kinds.items() if not kind]
+        if other:
+            named = ", ".join(other[:5]) + (", ..." if len(other) > 5 else "")
+            say(f"{path}: passed over, as neither image nor video: {named}" + (f" ({len(other)} files)" if len(other) > 5 else ""))
+        if not any(kinds.values()) and not results and not locked:
+            failed.append(f"The folder {path} holds no image and no video, subfolders included.")
+    if not found and failed:
+        raise SRGANError("\n".join(failed))
+    return found, failed
+
+
+def _is_inside(out: Path, folder: Path) -> bool:
+    return out.resolve() != folder.resolve() and out.resolve().is_relative_to(folder.resolve())
+
+
+def _results(files: list[Path], out: Path | None) -> set[Path]:
+    """Those of `files` that earlier runs made: by the records of their folders, by their names, or as they lie in `out`."""
+    records = {folder: Record(folder).results for folder in {file.parent for file in files}}
+    stems = {(file.parent, file.stem) for file in files}
+    results = set()
+    for file in files:
+        origin = file.name.removesuffix(PANELS) if file.name.endswith(PANELS) else file.stem.removesuffix(SUFFIX)
+        by_name = origin != file.stem and (file.parent, origin) in stems
+        if file.name in records[file.parent] or by_name or (out and file.resolve().is_relative_to(out.resolve())):
+            results.add(file)
+    return results
+
+
+def run(jobs: list[Job], work: Callable[[Path, Path], str], how: str, force: bool = False) -> list[str]:
+    """`work(source, target)` for each job that is not done; it returns a sentence. Prints a line for each.
+
+    Returns what failed, in words. No failure stops the others.
+    """
+    failed = []
+    for job in tqdm(jobs, unit="file", disable=len(jobs) < 2 or not shows_bars()):
+        begun = time.monotonic()
+        if job.is_done and not force:
+            tqdm.write(f"{job.source}: done earlier, {job.target}")
+            continue
+        try:
+            require_free(job.target, job.source, force)
+            remove_abandoned(job.target)
+            said = work(job.source, job.target)
+            Record(job.target.parent).add(job.target.name, job.source, how)
+        except SRGANError as error:
+            failed.append(str(error))
+        except Exception as error:  # whatever it is, it must not cost the others; its kind helps whoever reports it
+            failed.append(f"{job.source} could not be upscaled ({type(error).__name__}: {error}).")
+        else:
+            tqdm.write(f"{job.source} -> {job.target}: {said}, {time.monotonic() - begun:.1f} s")
+            continue
+        tqdm.write(f"{job.source}: failed")
+    return failed
