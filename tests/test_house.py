@@ -56,6 +56,18 @@ def test_the_house_has_few_rooms():
     assert len(rooms - APART) <= 9
 
 
+def test_a_room_uses_only_itself_and_lower_ones():
+    wrong = []
+    for path in MODULES:
+        room = path.relative_to(PROJECT / "srgan").parts[0].removesuffix(".py")
+        for line, module in imports(path):
+            _, _, used = module.partition("srgan.")
+            used = used.split(".")[0]
+            if module.startswith("srgan.") and used != "__version__" and used != room and FLOOR.get(used, 99) >= FLOOR[room]:
+                wrong.append(f"{place(path)}:{line} imports {module}")
+    assert not wrong, "\n" + "\n".join(wrong)
+
+
 def test_the_library_knows_nothing_of_notebooks_and_tools():
     widgets = PROJECT / "srgan" / "results" / "widgets.py"
     wrong = [
