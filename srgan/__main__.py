@@ -36,6 +36,9 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
         for flags, how in its_arguments:
             command.add_argument(*flags, **how)
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the console cannot print
     try:
         options.function(options)
     except SRGANError as error:
@@ -75,14 +78,12 @@ def upscale(options: argparse.Namespace) -> None:
     from srgan.runs import weights
     from srgan.upscale import batch, files, targets
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names that the console cannot print
-            stream.reconfigure(errors="backslashreplace")
     names = options.compare or [options.model]
     models = files.models_of(names)
     panels = files.panels_of(options.panels or "sr") if options.panels or options.compare else ()
     upscaler = next(iter(models.values()))
-    how = " ".join([*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels])
+    how = [*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels, *["preview"] * options.preview]
+    how = " ".join(how)  # the same again is done already
 
     def work(source: Path, target: Path) -> str:
         if panels:
@@ -92,8 +93,8 @@ def upscale(options: argparse.Namespace) -> None:
 
     found, failed = batch.find(options.inputs, Path(options.out) if options.out and not targets.is_file(options.out) else None)
     ending = (lambda source: targets.PANELS) if panels else lambda source: files.ending(source, options.preview)
-    jobs = targets.plan(found, options.out, ending, how + " preview" * options.preview)
-    failed += batch.run(jobs, work, how + " preview" * options.preview, options.force)
+    jobs = targets.plan(found, options.out, ending, how)
+    failed += batch.run(jobs, work, how, options.force)
     if failed:
         raise SRGANError(f"{len(failed)} of {len(found)} failed:\n" + "\n".join(f"  {reason}" for reason in failed))
 
