@@ -101,7 +101,7 @@ def prepare(config: Config, paths: Paths) -> Dataset:
 
 def keep(paths: Paths) -> None:
     """Copy what is new to Drive now; without Drive there is nothing to do. (Training does so by itself.)"""
-    with drive.open_mirror(paths, Progress()):
+    with drive.open_run(paths, Progress()):
         pass
 
 
@@ -112,7 +112,9 @@ def _mount_drive() -> Path:
     google_drive.mount(str(DRIVE))
     if not (DRIVE / "MyDrive").is_dir():
         raise SRGANError("Google Drive was not mounted. Run the cell again and allow access, or set use_drive = False.")
-    return DRIVE / "MyDrive" / "srgan"
+    folder = DRIVE / "MyDrive" / "srgan"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _local_folder() -> Path:

@@ -1,4 +1,8 @@
-"""One training at a time on one run: a small file that the session at work keeps young."""
+"""One training at a time on one run: a small file that the session at work writes anew every few seconds.
+
+Clocks of two machines are never compared. A session of another machine is alive if its file changes while this one looks
+on, by its own clock; a session of this machine is alive if its process is. There is no lock that Google Drive would know.
+"""
 
 from __future__ import annotations
 
@@ -9,67 +13,101 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from srgan.errors import SRGANError
+from srgan.runs.outside import NUMBER, TEXT, Damaged, read_json, whole
 from srgan.runs.progress import clock
 
 INTERVAL = 20.0  # seconds between two beats
-STALE = 3  # intervals after which a silent session counts as dead
+STALE = 3  # intervals without a change after which a session of another machine counts as dead
+
+SESSION = {"session": TEXT, "host": TEXT, "pid": whole(1, 2**31 - 1), "time": NUMBER}
 
 
 class Heartbeat:
     """While it is held, other sessions that share the folder are told so, and stop."""
 
-    def __init__(self, path: Path):
-        self._path, self._session = path, uuid.uuid4().hex
+    def __init__(self, path: Path, say: Callable[[str], None] = print):
+        self._path, self._say = path, say
+        self.session = uuid.uuid4().hex  # the name of this life of the run
         self._stop = threading.Event()
         self.lost = False  # another session has taken over
 
     def __enter__(self) -> Heartbeat:
-        """Raises SRGANError if another session is alive."""
+        """Raises SRGANError if another session is alive; finding out may take STALE intervals."""
         other = self._read()
-        if other and not _is_dead(other):
-            age = time.time() - other["time"]
-            raise SRGANError(
-                f"Another session trains this run: process {other['pid']} on {other['host']}, last seen {clock(age)} ago "
-                f"({self._path}). Stop it, or wait until it is silent for {clock(STALE * INTERVAL)}, or choose another run name."
-            )
+        if other and self._is_alive(other):
+            raise self._refusal(other)
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
         self._beat()
+        winner = self._read()
+        if winner and winner["session"] != self.session:  # both began in the same moment
+            raise self._refusal(winner)
         threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
         return self
 
     def __exit__(self, *_) -> None:
         self._stop.set()
         with contextlib.suppress(OSError):
-            if not self.lost and (self._read() or {}).get("session") == self._session:
+            if not self.lost and (self._read() or {}).get("session") == self.session:
                 self._path.unlink()
+
+    def check(self) -> None:
+        """Raises SRGANError if another session has taken over this run."""
+        other = self._read()
+        self.lost = self.lost or (other is not None and other["session"] != self.session)
+        if self.lost:
+            raise SRGANError("Another session has taken over this run, so this one stops; its checkpoints are untouched.")
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(INTERVAL):
-            with contextlib.suppress(OSError):  # Drive is away: the next beat may reach it
-                other = self._read()
-                if other and other["session"] != self._session:
-                    self.lost = True
-                    return
-                self._beat()
+            try:
+                self.check()
+            except SRGANError:
+                return
+            self._beat()
 
     def _beat(self) -> None:
-        content = {"session": self._session, "host": _host(), "pid": os.getpid(), "time": time.time()}
-        with contextlib.suppress(OSError):  # makes no folder: in the place of an unmounted Drive it would be no Drive
-            unfinished = self._path.with_name(f".{self._path.name}-{self._session}")
-            unfinished.write_text(json.dumps(content), encoding="utf-8")
+        content = {"session": self.session, "host": _host(), "pid": os.getpid(), "time": time.time()}
+        with contextlib.suppress(OSError):  # Drive is away: the next beat may reach it. No folder is made in its place.
+            unfinished = self._path.with_name(f".{self._path.name}-{self.session}")
+            with open(unfinished, "x", encoding="utf-8") as file:
+                file.write(json.dumps(content))
             os.replace(unfinished, self._path)
 
     def _read(self) -> dict | None:
         """The session that beat last; None if there is none, or its file is torn."""
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-            return content if {"session", "host", "pid", "time"} <= set(content) else None
-        except (OSError, ValueError, TypeError):
+            return read_json(self._path, SESSION, most=2**16)
+        except (Damaged, OSError):
             return None
+
+    def _is_alive(self, other: dict) -> bool:
+        """Whether the session `other` still is: its process on this machine, or else a change of its file."""
+        if other["host"] == _host():
+            return _is_running(other["pid"])
+        self._say(
+            f"A session on {other['host'][:80]!r} has left its sign of life on this run. Watching for "
+            f"{clock(STALE * INTERVAL)} whether it still changes."
+        )
+        begun = time.monotonic()
+        while time.monotonic() - begun < STALE * INTERVAL:
+            time.sleep(INTERVAL / 4)
+            now = self._read()
+            if now is None:
+                return False
+            if now != other:
+                return True
+        return False
+
+    def _refusal(self, other: dict) -> SRGANError:
+        return SRGANError(
+            f"Another session trains this run: process {other['pid']} on {other['host'][:80]} ({self._path}). "
+            "Stop it, or wait until it has ended, or choose another run name. Nothing was written to the run."
+        )
 
 
 def _host() -> str:
@@ -78,16 +116,13 @@ def _host() -> str:
     return socket.gethostname() + (f" {boot.read_text().strip()[:8]}" if boot.is_file() else "")
 
 
-def _is_dead(other: dict) -> bool:
-    """Silent for long, or a process of this machine that is no more."""
-    if time.time() - other["time"] > STALE * INTERVAL:
+def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # there os.kill would end it
         return True
-    if other["host"] != _host():
-        return False
     try:
-        os.kill(other["pid"], 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
-    return False
+    except PermissionError:
+        return True
+    return True

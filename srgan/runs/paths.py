@@ -84,7 +84,8 @@ def remove_leftovers(paths: Paths) -> None:
 def open_workdir(workdir: str | os.PathLike, run: str, drive: str | os.PathLike | None = None) -> Paths:
     """The paths of `run`, once it is proven that `workdir` can be written to. Raises SRGANError if it cannot.
 
-    `drive` is a second folder, such as one on Google Drive, that keeps a copy; it may be away for a while.
+    `drive` is a second folder, such as one on Google Drive, that keeps a copy. It must be there: a folder made in the place
+    of a drive that is not mounted would be no copy. Later it may be away for a while.
     """
     try:
         workdir = Path(workdir).expanduser().resolve()
@@ -98,7 +99,21 @@ def open_workdir(workdir: str | os.PathLike, run: str, drive: str | os.PathLike 
             f"The working directory {workdir} cannot be written to ({getattr(error, 'strerror', None) or error}). "
             "Free some space or choose another one (workdir in a notebook, --workdir in the shell)."
         ) from error
-    return Paths(workdir, run, Path(drive).expanduser().resolve() if drive else None)
+    return Paths(workdir, run, _second_folder(drive, workdir) if drive else None)
+
+
+def _second_folder(drive: str | os.PathLike, workdir: Path) -> Path:
+    try:
+        folder = Path(drive).expanduser().resolve()
+        if folder.is_dir():
+            if folder.is_relative_to(workdir):
+                raise SRGANError(f"{folder} is to keep a copy of {workdir}, so it must not lie in it. Choose another folder.")
+            return folder
+    except (OSError, RuntimeError) as error:
+        raise SRGANError(f"{drive} cannot be used for a copy ({getattr(error, 'strerror', None) or error}).") from error
+    raise SRGANError(
+        f"There is no folder {folder} to keep a copy. If it is on a drive, mount it; if it is new, make it (mkdir {folder.name})."
+    )
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:

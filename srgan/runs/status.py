@@ -30,9 +30,8 @@ def sentence(config: Config, paths: Paths) -> str:
 
 
 def _saved(paths: Paths, about: dict) -> str:
-    """When the checkpoint `about` was saved, and whether it is proven to lie on Drive, where there is one."""
+    """When the checkpoint `about` was saved, and whether all of the run is proven to lie on Drive, where there is one."""
     age = ago(time.time() - datetime.datetime.fromisoformat(about["saved"]).timestamp())
     if paths.drive is None:
         return f"saved {age}"
-    copied = f"{about['stage']}-{about['step']:08d}.npz" in drive.proven_checkpoints(paths)
-    return f"saved {age} on Drive" if copied else f"saved {age}, not on Drive yet"
+    return f"saved {age} on Drive" if drive.is_on_drive(paths) else f"saved {age}, not all on Drive yet"

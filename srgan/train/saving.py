@@ -21,6 +21,7 @@ def save(config: Config, paths: Paths, state: State, dataset: Dataset, upscaler:
     everything = card | {
         "history": state.history,
         "window": state.window,
+        "line": state.line,
         "config": config.flat(),
         "data": dataset.key,
         "versions": machine.versions(),

@@ -29,6 +29,7 @@ class State:
         self.seconds = 0.0  # of training so far
         self.history = ""  # the text of the loss history
         self.provenance: list[dict] = []  # the trainings that the generator's first weights came from, oldest first
+        self.line: list[dict] = []  # the sessions that trained it, oldest first (srgan/runs/checkpoints.py)
         self.window: list[dict] = []  # the losses since the last row: of each call, a number for each step
         self.learning_rate = 0.0  # of the last update
         with replicas.strategy().scope(), precision.policy(precision.resolve(config.optimization.precision)):
@@ -86,4 +87,5 @@ class State:
             variable.assign(array)
         self.step, self.seconds = checkpoint.step, checkpoint.about["seconds"]
         self.history, self.window = checkpoint.about["history"], checkpoint.about["window"]
-        self.provenance = checkpoint.about.get("before", [])  # older checkpoints do not say
+        about = checkpoint.about  # older checkpoints do not say:
+        self.provenance, self.line = about.get("before", []), about.get("line", [])

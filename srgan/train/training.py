@@ -17,7 +17,6 @@ from srgan.data.dataset import Dataset
 from srgan.data.preparation import prepare
 from srgan.errors import SRGANError, Stopped
 from srgan.runs import drive
-from srgan.runs.heartbeat import Heartbeat
 from srgan.runs.paths import Paths, remove_leftovers
 from srgan.runs.progress import Progress
 from srgan.train import perceptual_features, replicas, saving
@@ -73,6 +72,8 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
                 saving.export_if_missing(config, paths, state, dataset, upscaler)
             progress.finished(stage, state.step, total)
             return state
+        if heartbeat:
+            state.line = [*state.line, {"life": heartbeat.session, "begun": state.step}]
         progress.start(stage, state.step, total, config.data.batch_size)
         try:
             with _stop_requests() as stop:
@@ -104,7 +105,7 @@ def _run_files(paths: Paths, progress: Progress) -> Iterator[tuple]:
     if not replicas.is_chief():
         yield None, None
         return
-    with drive.open_mirror(paths, progress) as copies, Heartbeat(paths.session) as heartbeat:
+    with drive.open_run(paths, progress) as (copies, heartbeat):
         remove_leftovers(paths)
         yield copies, heartbeat
 

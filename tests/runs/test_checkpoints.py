@@ -24,10 +24,13 @@ ARRAYS = {
 }
 
 
+ABOUT = {"saved": "2026-11-25T20:00:00+00:00", "seconds": 1.0, "history": "", "window": [], "config": {"blocks": 16}, "data": "x"}
+
+
 def save(folder, step: int, value: float | None = None, stage: str = "srgan", keep: int = 2):
     """A checkpoint of ARRAYS, or of one small array full of `value`."""
     arrays = ARRAYS if value is None else {"generator/a": np.full((6, 4), value, np.float32), "n": np.arange(3)}
-    return checkpoints.save(folder, arrays, {"stage": stage, "step": step, "config": {"blocks": 16}}, keep)
+    return checkpoints.save(folder, arrays, ABOUT | {"stage": stage, "step": step}, keep)
 
 
 def names(folder) -> list[str]:
@@ -45,7 +48,7 @@ def same(found: dict, expected: dict) -> bool:
 
 
 def test_arrays_come_back_bit_for_bit_with_what_the_file_says_of_itself(tmp_path):
-    about = {"stage": "srgan", "step": 42, "window": [{"loss": 0.1}], "config": {"run": "Åland", "seed": 1}, "saved": "now"}
+    about = ABOUT | {"stage": "srgan", "step": 42, "window": [{"loss": [0.1]}], "config": {"run": "Åland", "seed": 1}}
     path = checkpoints.save(tmp_path / "deep" / "er", ARRAYS, about, keep=2)
     checkpoint, complaints = checkpoints.newest(tmp_path / "deep" / "er", "srgan")
     assert same(checkpoint.arrays, ARRAYS) and complaints == []

@@ -7,11 +7,12 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from srgan.errors import SRGANError
-from srgan.runs import drive
-from srgan.runs.drive import Mirror, open_mirror
+from srgan.runs import checkpoints, drive
+from srgan.runs.drive import Mirror, open_run
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
 
@@ -21,8 +22,6 @@ def paths(tmp_path):
     """A run with two checkpoints, weights, a history and prepared data."""
     paths = Paths(tmp_path / "machine", "quick", tmp_path / "drive")
     for name, text in {
-        "model/quick/checkpoints/srgan-00000010.npz": "ten",
-        "model/quick/checkpoints/srgan-00000020.npz": "twenty",
         "model/quick/srgan.weights.h5": "weights",
         "loss/quick/srgan.csv": "step,loss\n10,0.5\n",
         "output/quick/samples/srgan_step_0000010.png": "picture",
@@ -31,7 +30,19 @@ def paths(tmp_path):
     }.items():
         (paths.workdir / name).parent.mkdir(parents=True, exist_ok=True)
         (paths.workdir / name).write_text(text)
+    for step in (10, 20):
+        save(paths, step)
     return paths
+
+
+FIRST = {"life": "first", "begun": 0}
+
+
+def save(paths: Paths, step: int, *line: dict) -> Path:
+    """A checkpoint of `step` whose line is the life "first" and then `line`."""
+    about = {"stage": "srgan", "step": step, "saved": "2026-11-25T20:00:00+00:00", "seconds": 1.0, "history": "", "window": []}
+    about |= {"config": {}, "data": "x", "line": [FIRST, *line]}
+    return checkpoints.save(paths.checkpoints, {"a": np.full(3, step, np.float32)}, about, keep=99)
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +51,9 @@ def impatient(monkeypatch):
     monkeypatch.setattr(drive, "LONGEST_WAIT", 0.05)
 
 
-def contents(root: Path) -> dict[str, str]:
+def contents(root: Path) -> dict[str, bytes]:
     files = (path for path in root.rglob("*") if path.is_file() and path.name != "proven.json")
-    return {path.relative_to(root).as_posix(): path.read_text() for path in files}
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def copied(paths: Paths) -> Mirror:
@@ -65,13 +76,13 @@ def test_everything_is_copied_and_listed_with_its_checksum(paths):
 
 
 def test_downloads_stay_on_the_machine_and_feature_networks_are_copied(paths):
-    kept = {"data/features/vgg19.h5": "network", "data/README.md": "words", "data/benchmarks/Set5/HR/a.png": "photo"}
+    kept = {"data/features/vgg19.h5": b"network", "data/README.md": b"words", "data/benchmarks/Set5/HR/a.png": b"photo"}
     for name in (*kept, "data/downloads/coco.zip", "data/downloads/coco/1.jpg", "data/features/.partial-graph.tgz"):
         (paths.workdir / name).parent.mkdir(parents=True, exist_ok=True)
-        (paths.workdir / name).write_text(kept.get(name, "not wanted"))
+        (paths.workdir / name).write_bytes(kept.get(name, b"not wanted"))
     before = contents(paths.workdir)
     copied(paths)
-    assert contents(paths.drive) == {name: text for name, text in before.items() if text != "not wanted"}
+    assert contents(paths.drive) == {name: text for name, text in before.items() if text != b"not wanted"}
     assert kept.items() <= contents(paths.drive).items()
     assert paths.features / "vgg19.h5" == paths.workdir / "data/features/vgg19.h5"
 
@@ -98,25 +109,28 @@ def test_a_fresh_machine_gets_everything_and_copies_nothing_back(paths):
     assert {path: path.stat().st_mtime_ns for path in paths.drive.rglob("*") if path.is_file()} == before
 
 
-def test_what_is_newer_here_is_not_overwritten_and_what_is_newer_there_is_brought(paths):
+def test_drives_files_replace_those_here_only_where_its_checkpoints_are_newer(paths):
     copied(paths)
     (paths.workdir / "loss/quick/srgan.csv").write_text("step,loss\n10,0.5\n20,0.4\n")
-    assert Mirror(paths, paths.drive).pull() == []
+    os.utime(paths.workdir / "loss/quick/srgan.csv", (1, 1))  # clocks do not count
+    assert Mirror(paths, paths.drive).pull(holds_run=True) == []
     assert "20,0.4" in (paths.workdir / "loss/quick/srgan.csv").read_text()
-    os.utime(paths.workdir / "loss/quick/srgan.csv", (1, 1))
-    assert len(Mirror(paths, paths.drive).pull()) == 1
+    (paths.workdir / "model/quick/checkpoints/srgan-00000020.npz").unlink()
+    assert Mirror(paths, paths.drive).pull() == [f"Brought 1 files from {paths.drive}."]
+    (paths.workdir / "model/quick/checkpoints/srgan-00000020.npz").unlink()
+    assert Mirror(paths, paths.drive).pull(holds_run=True) == [f"Brought 2 files from {paths.drive}."]
     assert "20,0.4" not in (paths.workdir / "loss/quick/srgan.csv").read_text()
 
 
 def test_a_file_that_rotted_on_drive_is_named_and_passed_over(paths):
     copied(paths)
     rotten = paths.drive / "model/quick/checkpoints/srgan-00000020.npz"
-    rotten.write_text("tw3nty")
+    rotten.write_bytes(rotten.read_bytes().replace(b"srgan", b"srgun"))
     shutil.rmtree(paths.workdir)
     told = Mirror(paths, paths.drive).pull()
     assert any(f"{rotten} is passed over" in sentence and "checksum" in sentence for sentence in told)
     assert not (paths.workdir / "model/quick/checkpoints/srgan-00000020.npz").exists()
-    assert (paths.workdir / "model/quick/checkpoints/srgan-00000010.npz").read_text() == "ten"
+    assert checkpoints.newest(paths.checkpoints, "srgan")[0].step == 10
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"files": 3}', "\0" * 50])
@@ -143,7 +157,7 @@ def test_old_checkpoints_leave_drive_only_when_two_newer_ones_are_proven(paths):
     (paths.workdir / folder / "srgan-00000010.npz").unlink()
     copied(paths)
     assert (paths.drive / folder / "srgan-00000010.npz").exists()
-    (paths.workdir / folder / "srgan-00000030.npz").write_text("thirty")
+    save(paths, 30)
     copied(paths)
     assert sorted(path.name for path in (paths.drive / folder).iterdir()) == ["srgan-00000020.npz", "srgan-00000030.npz"]
 
@@ -151,8 +165,7 @@ def test_old_checkpoints_leave_drive_only_when_two_newer_ones_are_proven(paths):
 def test_a_run_begun_anew_does_not_push_better_checkpoints_off_drive(paths):
     copied(paths)
     shutil.rmtree(paths.workdir)
-    (paths.workdir / "model/quick/checkpoints").mkdir(parents=True)
-    (paths.workdir / "model/quick/checkpoints/srgan-00000005.npz").write_text("five")
+    save(paths, 5)
     copied(paths)
     assert {path.name for path in (paths.drive / "model/quick/checkpoints").iterdir()} >= {
         "srgan-00000010.npz",
@@ -239,5 +252,5 @@ def test_a_drive_that_cannot_be_read_at_the_start_stops_in_words(paths, monkeypa
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     monkeypatch.setattr(Path, "mkdir", away)
-    with pytest.raises(SRGANError, match="Mount it again"), open_mirror(paths, Progress()):
+    with pytest.raises(SRGANError, match="Mount it again"), open_run(paths, Progress()):
         raise AssertionError("training must not begin")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -26,12 +27,25 @@ def test_a_second_session_is_told_of_the_first_and_stops(tmp_path):
     assert not path.exists()
 
 
-def test_a_session_of_another_machine_counts_until_it_is_silent_for_long(tmp_path):
-    path = tmp_path / "session.json"
-    write(path, time=time.time() - heartbeat.INTERVAL)
-    with pytest.raises(SRGANError, match="on elsewhere, last seen 0:20 ago"), Heartbeat(path):
+@pytest.mark.parametrize("ahead", [-86_400, -300, 0, 7_200])  # seconds that the other machine's clock is ahead of this one's
+def test_a_session_of_another_machine_counts_as_long_as_its_file_changes(tmp_path, monkeypatch, ahead):
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
+    path, said = tmp_path / "session.json", []
+    write(path, time=time.time() + ahead)
+    beat = threading.Timer(0.15, write, (path,), {"time": time.time() + ahead + 20})
+    beat.start()
+    with pytest.raises(SRGANError, match="process 1 on elsewhere"), Heartbeat(path, said.append):
         pass
-    write(path, time=time.time() - 4 * heartbeat.INTERVAL)
+    beat.join()
+    assert "Watching for 0:00 whether it still changes" in said[0]
+    with Heartbeat(path, said.append):  # it is silent by now
+        assert json.loads(path.read_text())["pid"] == os.getpid()
+
+
+@pytest.mark.parametrize("change", [{"pid": 10**30}, {"pid": -1}, {"time": float("nan")}, {"host": 3}, {"session": None}])
+def test_values_that_cannot_be_are_nobody(tmp_path, change):
+    path = tmp_path / "session.json"
+    write(path, **change)
     with Heartbeat(path):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 

@@ -27,11 +27,11 @@ def test_the_status_says_whether_drive_has_the_last_checkpoint(tiny, tmp_path):
     paths.drive.mkdir()
     saved = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=200)).isoformat(timespec="seconds")
     longer = tiny.replace(pretrain_steps=0, gan_steps=2000)
-    for step, words in ((30, "not on Drive yet"), (60, "not on Drive yet")):
+    for step, words in ((30, "not all on Drive yet"), (60, "not all on Drive yet")):
         about = {"stage": "srgan", "step": step, "saved": saved}
         checkpoints.save(paths.checkpoints, {"a": np.zeros(1, np.float32)}, about, keep=2)
         told = f"SRGAN at step {step} of 2,000, saved 3 minutes ago{{}}; run the next cells to go on with SRGAN."
         assert status.sentence(longer, paths) == told.format(f", {words}")
-        with drive.open_mirror(paths, Progress()):
+        with drive.open_run(paths, Progress()):
             pass
         assert status.sentence(longer, paths) == told.format(" on Drive")
