@@ -192,6 +192,17 @@ def frechet(options: argparse.Namespace) -> None:
     print(frechet.compare(*map(frechet.folder, options.folders), options.features, options.workdir.expanduser()))
 
 
+def measure(options: argparse.Namespace) -> None:
+    from srgan.results import evaluation, perceptual
+    from srgan.runs.paths import write_json
+
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "measure"))
+    results = perceptual.measure(options.methods, options.sets.split(","), folders)
+    print(perceptual.table(results))
+    if options.json:
+        write_json(options.json, {"measures": perceptual.DEFINITIONS, "sets": results})
+
+
 def study(options: argparse.Namespace) -> None:
     """Notebook 07, then the table."""
     load_tensorflow()
@@ -287,6 +298,15 @@ COMMANDS: Commands = {
             argument("--features", default="inception", metavar="inception|mobilenet",
                      help="inception (default) gives FID, mobilenet a distance of its own"),
             argument("--workdir", type=Path, default=PROJECT, metavar="DIR", help="where Inception's graph is kept"),
+        ],
+    ),
+    "measure": (
+        measure, "measure how pictures look: LPIPS, NIQE, a Fréchet distance, a grid, beside PSNR",
+        [
+            argument("methods", nargs="+", metavar="METHOD", help="bicubic, srgan, srresnet, fast, or a file .weights.h5"),
+            argument("--sets", default="Set14", metavar="SET,SET",
+                     help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14)"),
+            argument("--json", type=Path, metavar="FILE", help="write the numbers"),
         ],
     ),
     "study": (

@@ -98,6 +98,7 @@ class Generator(Group):
     upsampling_activation: Literal["prelu", "leaky_relu"] = setting("prelu")
     output_activation: Literal["linear", "tanh"] = setting("linear")
     global_skip: bool = setting(False)  # add the bicubic upscaling of LR: the network learns the difference only
+    tail_filters: int = setting(0, at_least=0)  # of a refinement at HR size behind all that (models/refinement.py); 0: none
     # What the networks see inside; outside, LR is always in [0, 1], HR and SR in [-1, 1].
     lr_range: Literal["zero_one", "minus_one_one"] = setting("zero_one")
     hr_range: Literal["zero_one", "minus_one_one"] = setting("minus_one_one")
@@ -107,7 +108,11 @@ class Generator(Group):
 class Discriminator(Group):
     """The network that tells HR from SR, paper §2.1.1."""
 
-    filters: int = setting(64, name="discriminator_filters", at_least=1)  # of the first convolution; the last has 8 times as many
+    # One logit a picture (the paper), or a map of them (models/patch_discriminators.py).
+    kind: Literal["vgg", "patch", "unet"] = setting("vgg", name="discriminator")
+    filters: int = setting(
+        64, name="discriminator_filters", at_least=1
+    )  # of the first convolution; "vgg" ends with 8 times so many
     dense: int = setting(1024, name="discriminator_dense", at_least=1)  # units of the layer before the logits
     norm: bool = setting(True, name="discriminator_norm")  # batch norm; without it, each picture is judged alone
     order: Literal["norm_first", "activation_first"] = setting("norm_first", name="discriminator_order")  # BN before LeakyReLU
@@ -120,10 +125,15 @@ class Loss(Group):
 
     pixel_loss: Literal["mse", "mae"] = setting("mse")  # wherever the content is "pixels"
     pixel_weight: float = setting(0.0, at_least=0)  # of the pixel loss beside the features', wherever the content is features
-    pretrain_content: str = setting("pixels")  # of stage srresnet: "pixels", or NETWORK/LAYER with NETWORK vgg19 or vgg16
+    # Of stage srresnet: "pixels"; or NETWORK/LAYER with NETWORK vgg19 or vgg16, or several of its layers, each with its weight:
+    # NETWORK/LAYER:WEIGHT+LAYER:WEIGHT; or "lpips" (models/lpips.py).
+    pretrain_content: str = setting("pixels")
     content: str = setting("vgg19/block5_conv4")  # of stage srgan, likewise
     content_scale: float = setting(1 / 12.75)  # features are multiplied by it before the MSE; paper §3.2
+    # D judges each picture alone, or HR against SR: the relativistic average GAN (Jolicoeur-Martineau 2018).
+    adversarial: Literal["standard", "relativistic"] = setting("standard")
     adversarial_weight: float = setting(1e-3, at_least=0)
+    phase_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the loss on a grid of period 4 (losses.phase_loss)
     total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator
     real_label: float = setting(1.0)  # D's target for HR
     fake_label: float = setting(0.0)  # D's target for SR
@@ -138,8 +148,8 @@ class Loss(Group):
         for name in ("pretrain_content", "content"):
             network, _, layer = getattr(self, name).partition("/")
             _require(
-                getattr(self, name) == "pixels" or (network in ("vgg16", "vgg19") and layer != ""),
-                f'{name} must be "pixels" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
+                getattr(self, name) in ("pixels", "lpips") or (network in ("vgg16", "vgg19") and layer != ""),
+                f'{name} must be "pixels", "lpips" or like "vgg19/block5_conv4", not "{getattr(self, name)}"',
             )
 
 
@@ -162,8 +172,13 @@ class Optimization(Group):
     warmup_steps: int = setting(0, at_least=0)  # linear from 0 at the start of each stage
     alternate: bool = setting(False)  # D moves first and G answers the new D; else both move from one forward pass
     adam_beta1: float = setting(0.9, at_least=0, below=1)
+    adam_beta2: float = setting(0.999, at_least=0, below=1)
     adam_epsilon: float = setting(1e-7)
+    # Decay of an exponential mean of G's weights, which then is what is exported and measured (train/weight_average.py); 0: none.
+    ema: float = setting(0.0, at_least=0, below=1)
     precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = setting("auto", may_change=True)
+    # Of the content loss's feature network: that of the run, or float32.
+    feature_precision: Literal["run", "float32"] = setting("run", may_change=True)
     xla: bool = setting(False, may_change=True)  # compile the step; slower on CPUs
     deterministic: bool = setting(False, may_change=True)  # the same numbers in every run on one machine; slower on a GPU
 

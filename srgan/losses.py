@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from srgan.config import Loss
+from srgan.config import SCALE, Loss
+
+PHASE_CELLS = 6  # side of a window of the loss on phases, in cells of 4x4 pixels: over fewer, texture counts as a grid
+PHASE_STRIDE = 3  # cells from window to window
 
 
 def pixel_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
@@ -19,17 +22,23 @@ def pixel_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
 def content_loss(settings: Loss, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
     """The pixel loss; or, with `features`, their MSE (paper eq. 5) plus the pixel loss at its weight.
 
-    `features`: a function of images, or None. Those of HR take no gradient.
+    `features`: a function from images to a tensor, or to several whose MSEs add up; or None. Those of HR take no gradient.
     """
     if features is None:
         return pixel_loss(settings, hr, sr)
-    loss = tf.reduce_mean(tf.square(tf.stop_gradient(features(hr)) - features(sr)))
+    pairs = zip(tf.nest.flatten(features(hr)), tf.nest.flatten(features(sr)), strict=True)
+    loss = tf.add_n([tf.reduce_mean(tf.square(tf.stop_gradient(of_hr) - of_sr)) for of_hr, of_sr in pairs])
     return loss + settings.pixel_weight * pixel_loss(settings, hr, sr) if settings.pixel_weight else loss
 
 
-def adversarial_loss(sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """What the generator pays where D is not fooled: -log D(G(LR)) where `labels` are 1; paper eq. 6."""
-    return cross_entropy(labels, sr_logits)
+def adversarial_loss(settings: Loss, hr_logits: tf.Tensor, sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """What the generator pays where D is not fooled: -log D(G(LR)) where `labels` are 1; paper eq. 6.
+
+    A relativistic D judges HR by SR too: there it is the mean of this and of the same for HR, which is to be taken for SR.
+    """
+    if settings.adversarial == "standard":
+        return cross_entropy(labels, sr_logits)
+    return (cross_entropy(labels, sr_logits) + cross_entropy(1.0 - labels, hr_logits)) / 2.0
 
 
 def discriminator_loss(hr_logits: tf.Tensor, sr_logits: tf.Tensor, real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
@@ -38,7 +47,8 @@ def discriminator_loss(hr_logits: tf.Tensor, sr_logits: tf.Tensor, real: tf.Tens
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Mean binary cross-entropy of `logits` (B, 1) against `labels` (B, 1)."""
+    """Mean binary cross-entropy of `logits`, (B, 1) or a map (B, H, W, 1), against `labels` (B, 1)."""
+    labels = tf.broadcast_to(tf.reshape(labels, (-1, *[1] * (len(logits.shape) - 1))), tf.shape(logits))
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 
 
@@ -52,3 +62,27 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
     down = tf.reduce_mean(tf.abs(sr[:, 1:] - sr[:, :-1]))
     across = tf.reduce_mean(tf.abs(sr[:, :, 1:] - sr[:, :, :-1]))
     return down + across
+
+
+def weighted_phase_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """The loss on phases at its weight; 0 without computing it where that is 0. The pictures as they are, not rolled."""
+    return settings.phase_weight * phase_loss(hr, sr) if settings.phase_weight else tf.constant(0.0)
+
+
+def phase_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """How differently the 16 places of a 4x4 cell stand out in SR and in HR, (B, H, W, 3) each, sides multiples of 4.
+
+    With m_p the mean of place p of all cells in a window: the mean absolute difference of (m_p - mean_p m_p) between SR and HR,
+    over places, windows and colours. A grid of period 4 (or 2) is exactly a difference of these means; texture of any other period
+    averages out over a window.
+    """
+    return tf.reduce_mean(tf.abs(_phases(hr) - _phases(sr)))
+
+
+def _phases(images: tf.Tensor) -> tf.Tensor:
+    """(B, H, W, 3) -> (B, windows down, windows across, 16, 3): the means of the 16 places less the mean of all."""
+    cells = tf.nn.space_to_depth(images, SCALE)  # (B, H / 4, W / 4, 16 * 3)
+    side = min(PHASE_CELLS, *cells.shape[1:3])
+    means = tf.nn.avg_pool2d(cells, side, PHASE_STRIDE, "VALID")
+    means = tf.reshape(means, (*means.shape[:3], SCALE**2, 3))
+    return means - tf.reduce_mean(means, axis=3, keepdims=True)

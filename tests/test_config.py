@@ -74,7 +74,7 @@ def test_no_setting_takes_a_dictionary(name):
         ({"pretrain_learning_rate": -1e-4}, "pretrain_learning_rate must not be negative, but is -0.0001"),
         ({"adam_beta1": 1.0}, "adam_beta1 must be 0 or more and less than 1, not 1.0"),
         ({"generator_momentum": -0.1}, "generator_momentum must be 0 or more and less than 1, not -0.1"),
-        ({"content": "vgg19"}, 'content must be "pixels" or like "vgg19/block5_conv4", not "vgg19"'),
+        ({"content": "vgg19"}, 'content must be "pixels", "lpips" or like "vgg19/block5_conv4", not "vgg19"'),
         ({"content": "vgg19/"}, "content must be"),
         ({"content": "resnet50/conv1"}, "content must be"),
         (

@@ -151,7 +151,7 @@ def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_els
     lr = np.random.default_rng(0).random((2, 8, 8, 3), np.float32)
     hr = np.random.default_rng(1).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
     with presets.random_features():
-        seen = features.features(config.loss.pretrain_content, 1.0, tmp_path)
+        seen = features.load(config.loss.pretrain_content, 1.0, tmp_path)
     sr = state.generator(lr, training=True).numpy()
     variation = np.abs(np.diff(sr, axis=1)).mean() + np.abs(np.diff(sr, axis=2)).mean()
     expected = np.mean((seen(hr).numpy() - seen(sr).numpy()) ** 2) + 0.3 * variation

@@ -7,8 +7,10 @@ import tensorflow as tf
 from keras import layers
 
 from srgan.config import SCALE, Config, Discriminator, Generator
+from srgan.models import patch_discriminators
 from srgan.models.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
 from srgan.models.layers import Conv2D as PhasedConv2D
+from srgan.models.refinement import refined
 
 LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 
@@ -20,12 +22,16 @@ def generator(config: Config) -> keras.Model:
     """
     g = config.generator
     lr = keras.Input((None, None, 3), name="lr")
-    x = srresnet(lr if g.lr_range == "zero_one" else layers.Rescaling(2.0, offset=-1.0, name="lr_range")(lr), g)
+    x = lr if g.lr_range == "zero_one" else layers.Rescaling(2.0, offset=-1.0, name="lr_range")(lr)
+    trunk = body(x, g)
+    x = upsampled(trunk, g)
     if g.global_skip:
         bicubic = BicubicUpsampling(dtype="float32", name="bicubic")(lr)  # [0, 1]
         if g.hr_range == "minus_one_one":
             bicubic = layers.Rescaling(2.0, offset=-1.0, dtype="float32", name="bicubic_range")(bicubic)
         x = layers.Add(dtype="float32", name="global_skip")([x, bicubic])
+    if g.tail_filters:
+        x = refined(x, trunk, g.tail_filters)
     if g.output_activation == "tanh":
         x = layers.Activation("tanh", dtype="float32", name="output_tanh")(x)
     if g.hr_range == "zero_one":
@@ -33,8 +39,8 @@ def generator(config: Config) -> keras.Model:
     return keras.Model(lr, x, name="generator")
 
 
-def srresnet(x, g: Generator):
-    """The network itself: (B, H, W, 3) -> (B, 4 H, 4 W, 3) float32."""
+def body(x, g: Generator):
+    """All that is done at LR size: (B, H, W, 3) -> features (B, H, W, filters)."""
     x = layers.Conv2D(g.filters, g.head_kernel, padding="same", name="head_conv")(x)
     head = x = prelu("head_prelu")(x)
 
@@ -43,8 +49,11 @@ def srresnet(x, g: Generator):
 
     x = layers.Conv2D(g.filters, 3, padding="same", name="trunk_conv")(x)
     x = _norm(x, g, "trunk_norm")
-    x = layers.Add(name="trunk_add")([head, x])
+    return layers.Add(name="trunk_add")([head, x])
 
+
+def upsampled(x, g: Generator):
+    """Features (B, H, W, filters) -> picture (B, 4 H, 4 W, 3) float32."""
     # With the skip the network begins as plain bicubic upscaling, so its last kernel begins near zero.
     initial = _near_zero() if g.global_skip else "glorot_uniform"
     output = dict(padding="same", kernel_initializer=initial, dtype="float32", name="output_conv")
@@ -81,7 +90,9 @@ def upsample(x, g: Generator, name: str):
 
 
 def discriminator(config: Config) -> keras.Model:
-    """HR or SR (B, hr_size, hr_size, 3) in [-1, 1] -> logits (B, 1); their sigmoid is D(image), the probability of HR."""
+    """HR or SR (B, hr_size, hr_size, 3) in [-1, 1] -> logits (B, 1), or a map of them; their sigmoid is D(image)."""
+    if config.discriminator.kind != "vgg":
+        return patch_discriminators.KINDS[config.discriminator.kind](config)
     d, size = config.discriminator, config.data.hr_size
     image = keras.Input((size, size, 3), name="image")
     zero_one = config.generator.hr_range == "zero_one"

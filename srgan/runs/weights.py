@@ -8,9 +8,10 @@ from pathlib import Path
 
 import keras
 
-from srgan.config import Config, flat_group, settings
+from srgan.config import Config, Generator, flat_group, settings
 from srgan.errors import SRGANError
 from srgan.models import networks, precision
+from srgan.models.refinement import is_refinement
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
 SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the project, best first
@@ -82,18 +83,31 @@ def shipped() -> dict[str, Path]:
 def load_into(generator: keras.Model, path: Path, config: Config) -> dict:
     """Load the weights at `path` into `generator`, which is of the settings `config`; returns their card.
 
-    Raises SRGANError if they are missing, damaged or of another network.
+    A network with a refinement takes weights without one too: it begins as theirs. Raises SRGANError if they are missing, damaged
+    or of another network.
     """
-    content = card(path)
+    content, ours = card(path), flat_group(config.generator)
+    theirs = flat_group(Generator()) | content["network"]  # a setting that did not exist yet was as the default is
+    grown = bool(ours["tail_filters"]) and not theirs["tail_filters"]
     differing = [
-        f"{name} (there {content['network'].get(name)}, here {value})"
-        for name, value in flat_group(config.generator).items()
-        if content["network"].get(name) != value
+        f"{name} (there {theirs[name]}, here {value})"
+        for name, value in ours.items()
+        if theirs[name] != value and not (grown and name == "tail_filters")
     ]
     if differing:
         raise SRGANError(f"The weights at {path} are of another network: {', '.join(differing)}. Give this run the same settings.")
-    generator.load_weights(path)
+    if grown:
+        _copy_by_name(load(path), generator)
+    else:
+        generator.load_weights(path)
     return content
+
+
+def _copy_by_name(source: keras.Model, target: keras.Model) -> None:
+    """Give each layer of `target`, but those of its refinement, the weights of the layer of that name in `source`."""
+    for layer in target.layers:
+        if layer.weights and not is_refinement(layer):
+            layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 def load(path: Path) -> keras.Model:

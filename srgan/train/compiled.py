@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from srgan.config import SCALE, Config
-from srgan.train import random_draws, replicas
+from srgan.train import random_draws, replicas, weight_average
 from srgan.train.state import State
 from srgan.train.steps import REPORTED, STEPS, Batch, Features
 
@@ -33,6 +33,7 @@ def compile_updates(config: Config, state: State, features: Features | None) -> 
         for optimizer, multiple in optimizers:
             optimizer.learning_rate = multiple * rate
         reported = replicas.strategy().run(on_replica, (index, lr, hr))
+        weight_average.follow(state.average, state.generator, config.optimization.ema)
         return {name: replicas.mean(value) for name, value in reported.items()}
 
     batch, size, names = config.data.batch_size, config.data.hr_size, REPORTED[state.stage]

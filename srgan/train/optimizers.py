@@ -12,8 +12,9 @@ from srgan.train import replicas
 def adam(settings: Optimization, network: keras.Model) -> keras.optimizers.Optimizer:
     """Adam for `network`, its moments already made so that a checkpoint finds them; with loss scaling in float16."""
     optimizer = keras.optimizers.Adam(
-        learning_rate=0.0, beta_1=settings.adam_beta1, epsilon=settings.adam_epsilon, name=f"adam_{network.name}"
-    )
+        learning_rate=0.0, beta_1=settings.adam_beta1, beta_2=settings.adam_beta2, epsilon=settings.adam_epsilon,
+        name=f"adam_{network.name}",
+    )  # fmt: skip
     if network.dtype_policy.name == "mixed_float16":
         optimizer = LossScale(optimizer, name=f"scale_{network.name}")
     optimizer.build(network.trainable_variables)

@@ -84,6 +84,13 @@ def mean(per_replica) -> tf.Tensor:
     return strategy().reduce(tf.distribute.ReduceOp.MEAN, per_replica, axis=None)
 
 
+def mean_inside(value: tf.Tensor) -> tf.Tensor:
+    """Inside a replica: the mean over all of them of a value that each has. Gradients flow through it."""
+    if count() == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
 def refuse_uneven(batch_size: int) -> None:
     """Raises SRGANError if a batch cannot be shared out equally."""
     if batch_size % count():

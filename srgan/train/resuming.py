@@ -11,7 +11,7 @@ from srgan.errors import SRGANError
 from srgan.runs import checkpoints, weights
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
-from srgan.train import replicas
+from srgan.train import replicas, weight_average
 from srgan.train.state import State
 
 
@@ -43,6 +43,7 @@ def _read(config: Config, paths: Paths, state: State, dataset: Dataset, progress
         progress.say(f"Going on from {checkpoint.path.name}, saved {checkpoint.about['saved']}.")
     else:
         _begin(config, paths, state)
+        weight_average.begin(state.average, state.generator)
 
 
 def _begin(config: Config, paths: Paths, state: State) -> None:

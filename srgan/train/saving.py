@@ -16,7 +16,7 @@ from srgan.upscale.network import Upscaler
 
 
 def save(config: Config, paths: Paths, state: State, dataset: Dataset, upscaler: Upscaler) -> Path:
-    """Write checkpoint and weights of `state`; returns the checkpoint's path. `upscaler`: by the state's generator."""
+    """Write checkpoint and weights of `state`; returns the checkpoint's path. `upscaler`: by the state's result."""
     card = _card(config, state, held_out.score(upscaler, dataset))
     everything = card | {
         "history": state.history,
@@ -31,7 +31,7 @@ def save(config: Config, paths: Paths, state: State, dataset: Dataset, upscaler:
     keep = keeping.keep_checkpoints, keeping.keep_hourly, keeping.keep_best
     path = checkpoints.save(paths.checkpoints, arrays, everything, *keep)
     if state.stage in config.generator_stages:
-        weights.save(paths.weights(state.stage), state.generator, config, card)
+        weights.save(paths.weights(state.stage), state.result, config, card)
     return path
 
 
@@ -60,4 +60,4 @@ def export_if_missing(config: Config, paths: Paths, state: State, dataset: Datas
     except SRGANError:
         whole = False
     if not whole:
-        weights.save(paths.weights(state.stage), state.generator, config, _card(config, state, held_out.score(upscaler, dataset)))
+        weights.save(paths.weights(state.stage), state.result, config, _card(config, state, held_out.score(upscaler, dataset)))

@@ -13,7 +13,7 @@ import tensorflow as tf
 from srgan.config import Config
 from srgan.errors import SRGANError
 from srgan.models import networks, precision
-from srgan.train import replicas
+from srgan.train import replicas, weight_average
 from srgan.train.optimizers import LossScale, adam
 
 if TYPE_CHECKING:
@@ -34,10 +34,21 @@ class State:
         self.learning_rate = 0.0  # of the last update
         with replicas.strategy().scope(), precision.policy(precision.resolve(config.optimization.precision)):
             self.generator = networks.generator(config)
+            self.average = weight_average.average(config, stage)
             self.discriminator = networks.discriminator(config) if stage != "srresnet" else None
             self.g_optimizer = adam(config.optimization, self.generator) if stage != "discriminator" else None
             self.d_optimizer = adam(config.optimization, self.discriminator) if stage != "srresnet" else None
         self._clock = time.monotonic()
+
+    @property
+    def result(self) -> keras.Model:
+        """The generator to export and to measure: the mean of its weights over time where the run keeps one."""
+        return self.average or self.generator
+
+    @property
+    def compute_dtype(self) -> str:
+        """The type of number that the networks compute in."""
+        return self.generator.dtype_policy.compute_dtype
 
     def advance(self, count: int, learning_rate: float, losses: dict) -> None:
         """`count` updates were made, the last one at `learning_rate`; `losses` as `compiled.Update` returns them."""
@@ -67,7 +78,7 @@ class State:
     def variables(self) -> dict[str, tf.Variable]:
         """Everything to save, by a name that is the same in every process."""
         found = {}
-        for name, part in (("generator", self.generator), ("discriminator", self.discriminator),
+        for name, part in (("generator", self.generator), ("ema", self.average), ("discriminator", self.discriminator),
                            ("g_optimizer", self.g_optimizer), ("d_optimizer", self.d_optimizer)):  # fmt: skip
             if isinstance(part, LossScale):
                 found |= {f"{name}_{variable.name}": variable for variable in (part.step_counter, part.dynamic_scale)}

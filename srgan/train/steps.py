@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from srgan import losses
 from srgan.config import Config
+from srgan.train import replicas
 from srgan.train.optimizers import gradients
 from srgan.train.state import State
 
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
     roll: tf.Tensor  # (2,): pixels down and right by which D and the features see the pictures rolled
 
 
-Features = Callable[[tf.Tensor], tf.Tensor]  # images in [-1, 1] -> features
+Features = Callable[[tf.Tensor], tf.Tensor | list[tf.Tensor]]  # images in [-1, 1] -> features, of one layer or several
 Step = Callable[[Batch], dict[str, tf.Tensor]]
 
 REPORTED = {  # what each stage's step returns, and the loss history has columns for
@@ -59,7 +60,7 @@ def discriminator_step(config: Config, state: State, _features: Features | None 
     def step(batch: Batch):
         hr, sr = rolled(config, batch, batch.hr, generator(batch.lr, training=False))
         with tf.GradientTape() as tape:
-            hr_logits, sr_logits = discriminator(hr, training=True), discriminator(sr, training=True)
+            hr_logits, sr_logits = judged(config, discriminator(hr, training=True), discriminator(sr, training=True))
             loss = losses.discriminator_loss(hr_logits, sr_logits, batch.real, batch.fake)
         optimizer.apply(gradients(tape, loss, discriminator, optimizer), discriminator.trainable_variables)
         return {"discriminator": loss} | d_outputs(hr_logits, sr_logits)
@@ -79,8 +80,10 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
     def step(batch: Batch):
         tape = tf.GradientTape(persistent=True)
         with tape:
-            hr, sr = rolled(config, batch, batch.hr, generator(batch.lr, training=True))
-            hr_logits, sr_logits = discriminator(hr, training=True), discriminator(sr, training=True)
+            sr = generator(batch.lr, training=True)
+            phases = losses.weighted_phase_loss(config.loss, batch.hr, sr)
+            hr, sr = rolled(config, batch, batch.hr, sr)
+            hr_logits, sr_logits = judged(config, discriminator(hr, training=True), discriminator(sr, training=True))
 
             # D learns to tell HR from SR (paper eq. 2, the inner maximum) ...
             d_loss = losses.discriminator_loss(hr_logits, sr_logits, batch.real, batch.fake)
@@ -90,11 +93,13 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
 
         # ... and G to be like HR in content while D takes SR for HR (paper eq. 3).
         with tape:
-            answer = discriminator(sr, training=True) if config.optimization.alternate else sr_logits
+            answers = hr_logits, sr_logits
+            if config.optimization.alternate:
+                answers = judged(config, hr_logits, discriminator(sr, training=True))
             content = losses.content_loss(config.loss, features, hr, sr)
-            adversarial = losses.adversarial_loss(answer, batch.wanted)
+            adversarial = losses.adversarial_loss(config.loss, *answers, batch.wanted)
             g_loss = content + config.loss.adversarial_weight * adversarial
-            g_loss += losses.weighted_total_variation(config.loss, sr)
+            g_loss += phases + losses.weighted_total_variation(config.loss, sr)
         g_gradients = gradients(tape, g_loss, generator, g_optimizer)
         if not config.optimization.alternate:
             d_optimizer.apply(d_gradients, discriminator.trainable_variables)
@@ -104,6 +109,14 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         return reported | d_outputs(hr_logits, sr_logits)
 
     return step
+
+
+def judged(config: Config, hr_logits: tf.Tensor, sr_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """D's logits of HR and SR; those of a relativistic D less the mean of the other's: not "HR", but "more like HR than SR is"."""
+    if config.loss.adversarial == "standard":
+        return hr_logits, sr_logits
+    of_hr, of_sr = (replicas.mean_inside(tf.reduce_mean(logits)) for logits in (hr_logits, sr_logits))
+    return hr_logits - of_sr, sr_logits - of_hr
 
 
 def rolled(config: Config, batch: Batch, *images: tf.Tensor) -> tuple[tf.Tensor, ...]:

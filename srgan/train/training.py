@@ -9,6 +9,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -26,6 +27,7 @@ from srgan.train.compiled import Update, compile_updates
 from srgan.train.resuming import resume
 from srgan.train.schedule import learning_rate
 from srgan.train.state import State
+from srgan.train.steps import Features
 from srgan.upscale import ensemble, network
 
 
@@ -66,7 +68,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     with _run_files(paths, progress) as (copies, heartbeat), replicas.lost_workers_told():
         dataset = replicas.chief_first(lambda: prepare(config, paths, ensemble.teacher(config)))
         state = resume(config, paths, stage, dataset, progress)
-        upscaler = network.network(state.generator)
+        upscaler = network.network(state.result)
         if state.step >= total:
             if replicas.is_chief():
                 saving.export_if_missing(config, paths, state, dataset, upscaler)
@@ -77,8 +79,7 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
         progress.start(stage, state.step, total, config.data.batch_size)
         try:
             with _stop_requests() as stop:
-                content = {"srresnet": config.loss.pretrain_content, "discriminator": "pixels", "srgan": config.loss.content}
-                features = perceptual_features.features(content[stage], config.loss.content_scale, paths.features)
+                features = stage_features(config, state, paths.features)
                 callbacks = _callbacks(config, paths, state, dataset, upscaler, progress, heartbeat, copies)
                 train(config, state, dataset, compile_updates(config, state, features), callbacks, stop)
         finally:
@@ -86,6 +87,13 @@ def fit(config: Config, paths: Paths, stage: str, progress: Progress) -> State:
     if stop or state.step < total:
         raise Stopped(f"Stopped at step {state.step} of {total}, saved. Run the same again to go on.")
     return state
+
+
+def stage_features(config: Config, state: State, folder: Path) -> Features | None:
+    """What the content loss of the state's stage compares; None where that is pixels. `folder`: for weights that are fetched."""
+    content = {"srresnet": config.loss.pretrain_content, "discriminator": "pixels", "srgan": config.loss.content}[state.stage]
+    dtype = state.compute_dtype if config.optimization.feature_precision == "run" else "float32"
+    return perceptual_features.load(content, config.loss.content_scale, folder, dtype)
 
 
 def _callbacks(config, paths: Paths, state: State, dataset, upscaler, progress, heartbeat, copies) -> list[Callback]:

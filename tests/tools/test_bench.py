@@ -399,14 +399,16 @@ def test_the_classic_networks_are_ours(ours):
 def test_the_classic_loop_trains_each_network_in_its_turn_on_the_papers_losses():
     import keras
 
-    from srgan.train.perceptual_features import extractor
+    from srgan.train import perceptual_features
     from tools.bench import classic
 
     keras.utils.set_random_seed(1)
     config = settings(**PAPER_SMALL).replace(blocks=1, gan_learning_rate=1e-4, adversarial_weight=0.5)
     networks = classic.Networks(config, xla=False)
     generator, discriminator = networks.generator, networks.discriminator
-    features = extractor(networks.features.layers[2], config.loss.content_scale)
+    names = perceptual_features.layers_up_to("vgg19", "block5_conv4")
+    convolutions = perceptual_features.convolutions_of(networks.features.layers[2], names)
+    features = perceptual_features.vgg(names, convolutions, {"block5_conv4": config.loss.content_scale})
     lr, hr = images(config)
 
     before = generator.get_weights()
@@ -417,10 +419,10 @@ def test_the_classic_loop_trains_each_network_in_its_turn_on_the_papers_losses()
     loss = networks.train(lr, hr)
     (photos, real), (pictures, fake) = judged
     assert np.array_equal(photos, hr) and (real == 1).all() and (fake == 0).all()
-    generator_at_rest = classic.generator(config)
-    generator_at_rest.set_weights(before)
-    np.testing.assert_allclose(pictures, generator_at_rest(lr, training=False), atol=1e-5)
-    # The combined model sees D as the two rounds before left it, at rest.
+    inferring = classic.generator(config)
+    inferring.set_weights(before)
+    np.testing.assert_allclose(pictures, inferring(lr, training=False), atol=1e-5)
+    # The combined model sees D as the two rounds before left it, in inference.
     content = np.mean((np.asarray(features(hr)) - np.asarray(features(sr))) ** 2)
     assert loss == pytest.approx(content + 0.5 * np.mean(-np.log(np.asarray(discriminator(sr, training=False)))), rel=1e-4)
     assert [int(model.optimizer.iterations) for model in (discriminator, networks.combined)] == [2, 1]
@@ -464,8 +466,7 @@ def test_the_torch_gan_step_is_ours(ours):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     import keras
 
-    from srgan.train import steps
-    from srgan.train.perceptual_features import extractor
+    from srgan.train import perceptual_features, steps
     from srgan.train.state import State
     from tools.bench import torch_twin, trained
 
@@ -473,6 +474,10 @@ def test_the_torch_gan_step_is_ours(ours):
     state = State(config, "srgan")
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     vgg = keras.Model(vgg.input, vgg.get_layer("block2_conv2").output)
+    names = perceptual_features.layers_up_to("vgg19", "block2_conv2")
+    extract = perceptual_features.vgg(
+        names, perceptual_features.convolutions_of(vgg, names), {"block2_conv2": config.loss.content_scale}
+    )
     place = torch_twin.Place("float32", channels_last=True)
     generator, discriminator, features = (
         place.put(kind(config)) for kind in (torch_twin.Generator, torch_twin.Discriminator, torch_twin.Features)
@@ -481,11 +486,14 @@ def test_the_torch_gan_step_is_ours(ours):
         torch_twin.load(peer, trained.arrays_for_torch(network, turned=True))
 
     state.g_optimizer.learning_rate = state.d_optimizer.learning_rate = config.optimization.gan_learning_rate
-    ours = steps.gan_step(config, state, extractor(vgg, config.loss.content_scale))
+    ours = steps.gan_step(config, state, extract)
     theirs = torch_twin.gan_step(config, place, generator, discriminator, features)
     lr, hr = images(config)
     turned_lr, turned_hr = 255.0 * to_torch(lr, turned=True), 127.5 * (to_torch(hr, turned=True) + 1.0)
-    losses = [(float(ours(0, lr, hr)["perceptual"]), float(theirs(turned_lr, turned_hr))) for _ in range(3)]
+    import tensorflow as tf
+
+    batch = steps.Batch(lr, hr, *(tf.fill((len(lr), 1), label) for label in (1.0, 0.0, 1.0)), tf.zeros(2, tf.int32))
+    losses = [(float(ours(batch)["perceptual"]), float(theirs(turned_lr, turned_hr))) for _ in range(3)]
     for our_loss, their_loss in losses:
         assert their_loss == pytest.approx(our_loss, rel=1e-3)
     assert abs(losses[2][0] - losses[0][0]) > 0.01 * losses[0][0]

@@ -38,6 +38,12 @@ def vgg19() -> keras.Model:
         return keras.applications.VGG19(include_top=False, weights=None)
 
 
+def of_vgg19(network: keras.Model, layer: str, dtype: str = "float32") -> features.Features:
+    """Its features at `layer`."""
+    names = features.layers_up_to("vgg19", layer)
+    return features.vgg(names, features.convolutions_of(network, names), {layer: 1.0}, dtype)
+
+
 def write_keras_file(network: keras.Model, path: Path) -> None:
     """The layout of Keras's own files: a group a layer, names in attributes."""
     with h5py.File(path, "w") as file:
@@ -51,36 +57,37 @@ def write_keras_file(network: keras.Model, path: Path) -> None:
 
 
 def test_vgg_sees_what_keras_preprocessing_makes_of_0_to_255():
-    seen = features.extractor(lambda images, training: images, scale=1.0)(in_range(IMAGES))
+    identity = np.eye(3, dtype=np.float32)[None, None], np.full(3, 255, np.float32)  # the bias keeps ReLU out of it
+    seen = features.vgg(["block1_conv1"], {"block1_conv1": identity}, {"block1_conv1": 1.0})(in_range(IMAGES)) - 255
     expected = keras.applications.vgg19.preprocess_input(IMAGES.astype(np.float32))
     np.testing.assert_allclose(seen, expected, atol=1e-3)
 
 
 def test_features_are_multiplied_by_the_scale():
-    once, scaled = (features.extractor(lambda images, training: images**2, s)(in_range(IMAGES)) for s in (1.0, 1 / 12.75))
+    identity = np.eye(3, dtype=np.float32)[None, None], np.zeros(3, np.float32)
+    once, scaled = (features.vgg(["block1_conv1"], {"block1_conv1": identity}, {"block1_conv1": s})(in_range(IMAGES))
+                    for s in (1.0, 1 / 12.75))  # fmt: skip
     np.testing.assert_allclose(scaled, once / 12.75, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["block1_conv1", "block2_conv2", "block2_pool", "block5_conv4"])
-def test_truncation_gives_the_activation_of_the_named_layer(vgg19, name):
+def test_features_are_the_activation_of_the_named_layer(vgg19, name):
     x = keras.applications.vgg19.preprocess_input(IMAGES.astype(np.float32))
     expected = x
     for layer in vgg19.layers[1:]:
         expected = layer(expected)
         if layer.name == name:
             break
-    truncated = features.truncate(vgg19, name)
-    np.testing.assert_allclose(truncated(x), expected, rtol=1e-4, atol=1e-5)
-    assert truncated.trainable_variables == []
+    np.testing.assert_allclose(of_vgg19(vgg19, name)(in_range(IMAGES)), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_an_unknown_layer_names_the_layers_there_are(vgg19):
+def test_an_unknown_layer_names_the_layers_there_are():
     with pytest.raises(SRGANError, match=r"no layer block9_conv9\. Its layers are: block1_conv1, .*block5_conv4, block5_pool"):
-        features.truncate(vgg19, "block9_conv9")
+        features.load("vgg19/block9_conv9", 1.0, NOWHERE)
 
 
 def test_pixels_need_no_features():
-    assert features.features("pixels", 1.0, NOWHERE) is None
+    assert features.load("pixels", 1.0, NOWHERE) is None
 
 
 @pytest.mark.parametrize("network", ["vgg19", "vgg16"])
@@ -91,7 +98,7 @@ def test_without_a_connection_the_error_says_what_to_do(network, monkeypatch, tm
         monkeypatch.setitem(features._KERAS, network, file)
         monkeypatch.delenv(f"SRGAN_{network.upper()}", raising=False)
         with pytest.raises(SRGANError) as caught:
-            features.features(f"{network}/block2_conv2", 1.0, tmp_path)
+            features.load(f"{network}/block2_conv2", 1.0, tmp_path)
     said = str(caught.value)
     assert f"{name} could not be fetched. What was tried:\n  {file.mirrors[0]}: HTTP 404" in said
     assert f"put the file at {tmp_path / name}" in said
@@ -125,7 +132,7 @@ def test_the_weights_are_downloaded_once(vgg19, monkeypatch, tmp_path):
         monkeypatch.setitem(
             features._KERAS, "vgg19", RemoteFile("vgg19.h5", (server.address("good", "vgg19.h5"),), len(content), checksum)
         )
-        first, second = (features.features("vgg19/block1_conv2", 1.0, folder) for _ in range(2))
+        first, second = (features.load("vgg19/block1_conv2", 1.0, folder) for _ in range(2))
         assert len(server.asked) == 1
     np.testing.assert_array_equal(first(in_range(IMAGES)), second(in_range(IMAGES)))
     assert [path.name for path in folder.iterdir()] == ["vgg19.h5"]
@@ -135,23 +142,23 @@ def test_the_weights_are_downloaded_once(vgg19, monkeypatch, tmp_path):
 def test_a_missing_weights_file_is_named(network, monkeypatch, tmp_path):
     monkeypatch.setenv(f"SRGAN_{network.upper()}", str(tmp_path / "gone.h5"))
     with pytest.raises(SRGANError, match=rf"SRGAN_{network.upper()} names .*gone\.h5, which is not a file"):
-        features.features(f"{network}/block2_conv2", 1.0, NOWHERE)
+        features.load(f"{network}/block2_conv2", 1.0, NOWHERE)
 
 
 def test_a_file_that_holds_no_weights_is_named(monkeypatch, tmp_path):
     (tmp_path / "torn.h5").write_bytes(b"not HDF5")
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "torn.h5"))
     with pytest.raises(SRGANError, match=r"VGG19 could not be loaded from .*torn\.h5"):
-        features.features("vgg19/block2_conv2", 1.0, NOWHERE)
+        features.load("vgg19/block2_conv2", 1.0, NOWHERE)
 
 
 def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, tmp_path):
     write_keras_file(vgg19, tmp_path / "vgg19_notop.h5")
     monkeypatch.setenv("SRGAN_VGG19", str(tmp_path / "vgg19_notop.h5"))
     with precision.policy("mixed_bfloat16"):
-        loaded = features.features("vgg19/block3_conv1", 0.5, NOWHERE)
+        loaded = features.load("vgg19/block3_conv1", 0.5, NOWHERE)
         assert keras.config.dtype_policy().name == "mixed_bfloat16"  # as before the call
-    expected = features.extractor(features.truncate(vgg19, "block3_conv1"), 0.5)(in_range(IMAGES))
+    expected = 0.5 * of_vgg19(vgg19, "block3_conv1")(in_range(IMAGES))
     assert np.std(expected) > 0
     np.testing.assert_allclose(loaded(in_range(IMAGES)), expected, rtol=1e-5, atol=1e-6)
 
@@ -161,13 +168,13 @@ def vgg22(shared_data) -> features.Features:
     """block2_conv2 with true weights, scaled so that every channel has the mean 1 over ImageNet."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
-        return features.features("vgg19/block2_conv2", 1.0, NOWHERE)
+        return features.load("vgg19/block2_conv2", 1.0, NOWHERE)
 
 
 def test_arrays_that_end_before_the_layer_are_told(shared_data, monkeypatch):
     monkeypatch.setenv("SRGAN_VGG19", str(shared_data / "weights" / "vgg19_normalised_to_conv3_1.npz"))
     with pytest.raises(SRGANError, match=r"does not hold VGG19 up to block5_conv4 .*conv32"):
-        features.features("vgg19/block5_conv4", 1.0, NOWHERE)
+        features.load("vgg19/block5_conv4", 1.0, NOWHERE)
 
 
 def test_arrays_of_another_width_are_used_to_any_depth(tmp_path, monkeypatch):
@@ -184,10 +191,10 @@ def test_arrays_of_another_width_are_used_to_any_depth(tmp_path, monkeypatch):
         expected = tf.nn.relu(tf.nn.conv2d(expected, kernel, 1, "SAME") + arrays[f"conv{name}.bias"])
         if name == "12":
             expected = tf.nn.max_pool2d(expected, 2, 2, "VALID")
-    seen = features.features("vgg19/block2_conv1", 0.5, NOWHERE)(in_range(IMAGES))
+    seen = features.load("vgg19/block2_conv1", 0.5, NOWHERE)(in_range(IMAGES))
     np.testing.assert_allclose(seen, 0.5 * expected, rtol=1e-3, atol=1e-3)
     with pytest.raises(SRGANError, match="no layer block2_conv5"):
-        features.features("vgg19/block2_conv5", 1.0, NOWHERE)
+        features.load("vgg19/block2_conv5", 1.0, NOWHERE)
 
 
 def test_true_features_of_photos_have_the_mean_that_they_were_normalised_to(vgg22, shared_data):
@@ -219,7 +226,7 @@ def test_true_features_tell_a_photo_from_its_bicubic_version(vgg22, name):
 
 
 def test_the_gradient_passes_through_features_to_the_image(vgg19):
-    extract = features.extractor(features.truncate(vgg19, "block1_conv2"), 1.0)
+    extract = of_vgg19(vgg19, "block1_conv2")
     image = tf.constant(in_range(IMAGES))
     with tf.GradientTape() as tape:
         tape.watch(image)

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from srgan.config import Config, settings
 from srgan.runs import weights
-from srgan.train import perceptual_features
 from srgan.train.compiled import compile_updates
 from srgan.train.state import State
+from srgan.train.training import stage_features
 from srgan.upscale import network
 from tools.bench import work
 
@@ -54,9 +54,7 @@ def _format(upscaler: network.Network) -> str:
 
 def _measured(config: Config, state: State, folder: Path) -> Callable[[], float]:
     """One step a call, as training makes them where a step takes long."""
-    content = config.loss.content if state.stage == "srgan" else config.loss.pretrain_content
-    features = perceptual_features.features(content, config.loss.content_scale, folder)
-    run = compile_updates(config, state, features)
+    run = compile_updates(config, state, stage_features(config, state, folder))
     index, rates = tf.constant(0, tf.int64), tf.constant([config.optimization.gan_learning_rate])
     lr, hr = (tf.constant(batch[None]) for batch in work.batch(config))
     return work.repeated(lambda: next(iter(run(index, rates, lr, hr).values()))[0])
