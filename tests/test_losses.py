@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import skimage.data
 import tensorflow as tf
 
 from srgan import losses
@@ -54,7 +55,7 @@ def test_content_loss_sends_its_gradient_to_sr_alone():
 
 def test_adversarial_loss_is_minus_the_log_of_what_d_says_of_sr():
     expected = np.mean(-np.log(1 / (1 + np.exp(-LOGITS))))
-    assert float(losses.adversarial_loss(LOGITS, np.ones_like(LOGITS))) == pytest.approx(expected, rel=1e-5)
+    assert float(losses.adversarial_loss(settings().loss, None, LOGITS, np.ones_like(LOGITS))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_discriminator_loss_is_both_cross_entropies():
@@ -79,3 +80,53 @@ def test_total_variation_is_the_mean_step_down_plus_the_mean_step_across():
     assert float(losses.total_variation(SR)) == pytest.approx(expected, rel=1e-5)
     ramp = np.broadcast_to(0.1 * np.arange(6, dtype=np.float32)[None, None, :, None], (1, 5, 6, 3))
     assert float(losses.total_variation(ramp)) == pytest.approx(0.1, rel=1e-5)
+
+
+# The loss on phases ---------------------------------------------------------------------------------------------------
+
+PHOTO = (skimage.data.astronaut()[100:196, 200:296][None] / 127.5 - 1.0).astype(np.float32)
+
+
+def by_hand(image: np.ndarray) -> np.ndarray:
+    """The means of the 16 places over windows of 6x6 cells, less the mean of each window, by loops."""
+    found = []
+    for top in range(0, image.shape[0] - 23, 12):
+        for left in range(0, image.shape[1] - 23, 12):
+            window = image[top : top + 24, left : left + 24]
+            places = np.array([window[i::4, j::4].mean(axis=(0, 1)) for i in range(4) for j in range(4)])
+            found.append(places - places.mean(axis=0))
+    return np.array(found)
+
+
+def test_the_loss_is_the_difference_of_the_means_of_places():
+    sr = PHOTO + np.random.default_rng(0).normal(0, 0.1, PHOTO.shape).astype(np.float32)
+    expected = np.abs(by_hand(PHOTO[0]) - by_hand(sr[0])).mean()
+    assert float(losses.phase_loss(PHOTO, sr)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_hr_costs_nothing_and_neither_does_another_brightness():
+    assert float(losses.phase_loss(PHOTO, PHOTO)) == 0
+    assert float(losses.phase_loss(PHOTO, PHOTO + 0.3)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("period", [2, 4])
+def test_a_grid_costs_as_much_as_it_is_strong_and_noise_of_that_strength_little(period):
+    strength = 0.05
+    stripes = np.zeros(PHOTO.shape, np.float32)
+    stripes[:, :, ::period] = strength
+    noise = np.random.default_rng(0).permutation(stripes.ravel()).reshape(PHOTO.shape)  # the same values anywhere
+    grid, random = (float(losses.phase_loss(PHOTO, PHOTO + added)) for added in (stripes, noise))
+    assert grid == pytest.approx(strength * 2 * (1 / period) * (1 - 1 / period), rel=1e-3)
+    assert random < grid / 4
+    assert float(losses.phase_loss(PHOTO, PHOTO + 2 * stripes)) == pytest.approx(2 * grid, rel=1e-3)
+
+
+def test_the_loss_is_weighed_and_left_out_at_0():
+    sr = PHOTO + 0.1 * np.arange(96, dtype=np.float32)[:, None] % 0.3
+    assert float(losses.weighted_phase_loss(settings().loss, PHOTO, sr)) == 0
+    with_phases = losses.weighted_phase_loss(settings(phase_weight=3).loss, PHOTO, sr)
+    assert float(with_phases) == pytest.approx(3 * float(losses.phase_loss(PHOTO, sr)))
+
+
+def test_pictures_smaller_than_a_window_are_one_window():
+    assert float(losses.phase_loss(PHOTO[:, :16, :16], PHOTO[:, :16, :16] + np.eye(16, dtype=np.float32)[None, ..., None])) > 0

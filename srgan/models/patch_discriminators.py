@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from srgan.config import Config
+from srgan.models.layers import LeakyReLU
 
 LEAK = 0.2
 
@@ -55,7 +56,7 @@ KINDS: dict[str, Callable[[Config], keras.Model]] = {"patch": patch, "unet": une
 def _conv(x, filters: int, stride: int, name: str):
     """A convolution, 3x3 or with stride 2 4x4, and leaky ReLU."""
     x = layers.Conv2D(filters, 3 if stride == 1 else 4, stride, padding="same", kernel_initializer="he_normal", name=name)(x)
-    return layers.LeakyReLU(LEAK, name=f"{name}_leaky")(x)
+    return LeakyReLU(LEAK, name=f"{name}_leaky")(x)
 
 
 def _logits(x):

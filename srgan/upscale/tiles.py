@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,14 +112,8 @@ def _fewest(length: int, longest: int, overlap: int) -> int:
 
 
 def radius(layers: Iterable[keras.layers.Layer]) -> int:
-    """How many LR pixels away an input can be and still change an output: the sum of what each convolution sees."""
-    seen, scale, skip = 0.0, 1, 0
-    for layer in layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            seen += (layer.kernel_size[0] // 2) / scale
-        skip = BICUBIC if isinstance(layer, BicubicUpsampling) else skip
-        scale *= _enlargement(layer)
-    return max(math.ceil(seen), skip)
+    """How many LR pixels away an input can be and still change an output: the most that the convolutions on a way see together."""
+    return math.ceil(max(seen for _, seen, _ in _walk(layers)))
 
 
 def bytes_per_pixel(layers: Iterable[keras.layers.Layer]) -> int:
@@ -129,20 +123,28 @@ def bytes_per_pixel(layers: Iterable[keras.layers.Layer]) -> int:
 
 def _widest(layers: Iterable[keras.layers.Layer]) -> int:
     """The most numbers that the output of a layer has for each LR pixel."""
-    most, channels, scale = 0, 0, 1
+    return max(layer.output.shape[-1] * scale**2 for layer, _, scale in _walk(layers))
+
+
+def _walk(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[keras.layers.Layer, float, int]]:
+    """Each layer, how many LR pixels its output sees to each side of what goes into `layers`, and how much larger it is."""
+    known: dict[int, tuple[float, int]] = {}
     for layer in layers:
+        sources = [known.get(id(tensor), (0.0, 1)) for tensor in keras.tree.flatten(layer.input)]
+        seen, scale = (max(values) for values in zip((0.0, 1), *sources, strict=True))  # an input layer has no source
         if isinstance(layer, keras.layers.Conv2D):
-            channels = layer.filters
-        if isinstance(layer, PixelShuffle):
-            channels //= layer.factor**2
-        scale *= _enlargement(layer)
-        most = max(most, channels * scale**2)
-    return most
+            seen += (layer.kernel_size[0] // 2) / scale
+        if isinstance(layer, BicubicUpsampling):
+            seen += BICUBIC
+        known[id(layer.output)] = seen, scale * _enlargement(layer)
+        yield layer, *known[id(layer.output)]
 
 
 def _enlargement(layer: keras.layers.Layer) -> int:
     if isinstance(layer, PixelShuffle):
         return layer.factor
+    if isinstance(layer, BicubicUpsampling):
+        return SCALE
     return layer.size[0] if isinstance(layer, keras.layers.UpSampling2D) else 1
 
 

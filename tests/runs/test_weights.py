@@ -19,6 +19,7 @@ SMALL = dict(blocks=1, filters=8, head_kernel=3, output_kernel=3)
 NETWORKS = {
     "paper": settings(**SMALL),
     "quick": settings(**SMALL, upsampling="espcn", generator_norm=False, global_skip=True),
+    "refined": settings(**SMALL, upsampling="espcn", global_skip=True, tail_filters=4),
     "others": settings(**SMALL, upsampling="nearest", upsampling_activation="leaky_relu", output_activation="tanh"),
     "deep and narrow": settings(blocks=20, filters=1, generator_momentum=0.8),
     "shallow and narrow": settings(blocks=0, filters=1),
@@ -81,7 +82,7 @@ def test_the_card_tells_network_sha256_and_what_was_said(path):
     assert written["network"] == {
         "blocks": 1, "filters": 8, "head_kernel": 3, "output_kernel": 3, "generator_norm": False, "generator_momentum": 0.99,
         "upsampling": "espcn", "upsampling_activation": "prelu", "output_activation": "linear", "global_skip": True,
-            "lr_range": "zero_one", "hr_range": "minus_one_one",
+            "lr_range": "zero_one", "hr_range": "minus_one_one", "tail_filters": 0,
     }  # fmt: skip
     assert weights.card(path) == written
 

@@ -163,6 +163,57 @@ def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, t
     np.testing.assert_allclose(loaded(in_range(IMAGES)), expected, rtol=1e-5, atol=1e-6)
 
 
+# Half precision -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def vgg16(shared_data) -> tuple[list[str], features.Convolutions]:
+    """All layers of VGG16 with true weights, which the trunk of LPIPS has."""
+    names = features.layers_up_to("vgg16", "block5_conv3")
+    places = ((0, 2), (6, 8), (12, 14, 16), (20, 22, 24), (28, 30, 32))
+    stored = [f"net.slice{block}.{i}" for block, numbers in enumerate(places, start=1) for i in numbers]
+    convolutions = [name for name in names if "conv" in name]
+    with np.load(shared_data / "weights" / "stlpips_vgg16.npz") as arrays:
+        return names, {
+            name: (arrays[f"{at}.weight"].astype(np.float32).transpose(2, 3, 1, 0), arrays[f"{at}.bias"].astype(np.float32))
+            for name, at in zip(convolutions, stored, strict=True)
+        }
+
+
+def loss_and_gradient(extract: features.Features, hr: np.ndarray, sr: np.ndarray) -> tuple[float, np.ndarray]:
+    """The content loss, and its gradient in SR as one vector; scaled on the way as in float16 training."""
+    sr = tf.constant(sr)
+    with tf.GradientTape() as tape:
+        tape.watch(sr)
+        loss = tf.reduce_mean(tf.square(tf.stop_gradient(extract(tf.constant(hr))) - extract(sr)))
+    scale = tf.constant(2.0**14)
+    return float(loss), (tape.gradient(loss, sr, output_gradients=scale) / scale).numpy().ravel()
+
+
+@pytest.mark.parametrize("layer", [name for name in features.layers_up_to("vgg16", "block5_conv3") if "conv" in name])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_features_of_photos_in_half_precision_are_near_float32(vgg16, layer, dtype):
+    hr = skimage.data.astronaut()[100:148, 200:248]
+    sr = upscale.bicubic(images.degrade(hr))
+    names = features.layers_up_to("vgg16", layer)
+    found = {
+        each: loss_and_gradient(features.vgg(names, vgg16[1], {layer: 1.0}, each), in_range(hr)[None], in_range(sr)[None])
+        for each in ("float32", dtype)
+    }
+    (loss, gradient), (exact_loss, exact) = found[dtype], found["float32"]
+    assert loss == pytest.approx(exact_loss, rel=0.005)
+    assert gradient @ exact / np.linalg.norm(gradient) / np.linalg.norm(exact) > (0.999 if dtype == "float16" else 0.99)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_no_image_drives_half_precision_out_of_range(vgg16, dtype):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    extremes = in_range(np.stack([np.full((32, 32, 3), 255), np.zeros((32, 32, 3), int), noise]))
+    factors = {name: 1.0 for name in vgg16[0] if "conv" in name}
+    for of_layer in features.vgg(*vgg16, factors, dtype)(extremes):
+        assert of_layer.dtype == tf.float32 and np.isfinite(of_layer).all()
+
+
 @pytest.fixture(scope="module")
 def vgg22(shared_data) -> features.Features:
     """block2_conv2 with true weights, scaled so that every channel has the mean 1 over ImageNet."""

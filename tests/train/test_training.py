@@ -297,9 +297,12 @@ def straight_and_broken(config: Config, straight: Paths, broken: Paths) -> list[
     return said
 
 
-def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_path):
+@pytest.mark.parametrize("changes", [
+    {}, dict(ema=0.9, phase_weight=1.0, adversarial="relativistic", discriminator="unet", upsampling="espcn", tail_filters=4),
+], ids=["as published", "with a mean of weights"])  # fmt: skip
+def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_path, changes):
     config = tiny.replace(pretrain_steps=5, gan_steps=5, label_noise=0.05, warmup_steps=2, pretrain_schedule="cosine",
-                          adversarial_weight=0.1, total_variation_weight=0.01)  # fmt: skip
+                          adversarial_weight=0.1, total_variation_weight=0.01, **changes)  # fmt: skip
     straight, broken = Paths(tmp_path / "straight", "tiny"), Paths(tmp_path / "broken", "tiny")
     # In a process of its own: determinism is for all of a process and for good.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
@@ -314,8 +317,12 @@ def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_p
         assert {name.partition("/")[0] for name in ours.arrays} >= parts
         for name, array in ours.arrays.items():
             np.testing.assert_array_equal(array, theirs.arrays[name], err_msg=name)
-        for weight, other in zip(*(weights.load(p.weights(stage)).get_weights() for p in (broken, straight)), strict=True):
+        exported = [weights.load(p.weights(stage)) for p in (broken, straight)]
+        for weight, other in zip(*(network.get_weights() for network in exported), strict=True):
             np.testing.assert_array_equal(weight, other)
+        if config.ema:  # it is the mean that is exported
+            for variable in exported[0].weights:
+                np.testing.assert_array_equal(variable.numpy(), ours.arrays[f"ema/{variable.path}"], err_msg=variable.path)
         rows = [history.read(paths.history(stage)) for paths in (broken, straight)]
         assert [row["step"] for row in rows[1]] == [2, 4, 5]
         for row in rows[0] + rows[1]:

@@ -20,7 +20,7 @@ from srgan.runs.paths import PROJECT
 from srgan.upscale import export
 from tests.upscale.test_network import trained_like
 
-KINDS = ("pixel_shuffle", "nearest", "espcn")  # the last with a bicubic skip
+KINDS = ("pixel_shuffle", "nearest", "espcn", "refined with a skip")  # the last two with a bicubic skip
 LR = np.random.default_rng(1).random((2, 13, 22, 3), np.float32)
 
 
@@ -29,7 +29,7 @@ def trained(tmp_path_factory) -> dict[str, tuple[Path, np.ndarray]]:
     """Of each kind of network, its weights in a file, and its SR of LR."""
     folder, known = tmp_path_factory.mktemp("weights"), {}
     for kind in KINDS:
-        config, generator = trained_like(kind, norm=kind != "espcn")
+        config, generator = trained_like(kind, norm=kind in ("pixel_shuffle", "nearest"))
         known[kind] = folder / f"{kind}.weights.h5", generator(LR, training=False).numpy()
         weights.save(known[kind][0], generator, config, {})
     return known

@@ -96,6 +96,8 @@ KINDS = {
     "nearest": dict(upsampling="nearest", upsampling_activation="leaky_relu", output_activation="tanh", lr_range="minus_one_one"),
     "espcn": dict(upsampling="espcn", global_skip=True, head_kernel=3, output_kernel=3),
     "zero_one": dict(upsampling="nearest", hr_range="zero_one", output_kernel=3),
+    "refined": dict(upsampling="espcn", tail_filters=4, head_kernel=3, output_kernel=3),
+    "refined with a skip": dict(upsampling="espcn", tail_filters=4, global_skip=True, head_kernel=3, output_kernel=3),
 }
 
 
