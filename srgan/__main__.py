@@ -89,7 +89,7 @@ def upscale(options: argparse.Namespace) -> None:
         if panels:
             files.write_panels(source, target, panels, models, options.force)
             return ", ".join(panels)
-        return files.upscale_any(source, target, upscaler, options.force, options.preview, tqdm.write)
+        return files.upscale_any(source, target, upscaler, options.force, options.preview, how, tqdm.write)
 
     found, failed = batch.find(options.inputs, Path(options.out) if options.out and not targets.is_file(options.out) else None)
     ending = (lambda source: targets.PANELS) if panels else lambda source: files.ending(source, options.preview)

@@ -62,6 +62,8 @@ def write(
         if audio:
             heard = container.add_stream(audio, rate=SOUND_RATE)
             heard.layout = "mono"
+            if audio.startswith("wma"):
+                heard.bit_rate = 64_000
             streams.append(heard)
         text = container.add_mux_stream(subtitle, time_base=Fraction(1, 1000)) if subtitle else None
         prepare(container)

@@ -94,10 +94,12 @@ def ending(source: Path, preview: bool = False) -> str:
     return SUFFIX + (source.suffix.lower() if keeps else own)
 
 
-def upscale_any(source: Path, target: Path, upscaler: Network, force: bool, preview: bool, say: Callable[[str], None]) -> str:
+def upscale_any(
+    source: Path, target: Path, upscaler: Network, force: bool, preview: bool, how: str, say: Callable[[str], None]
+) -> str:
     """Upscale an image or a video; returns in words what it became. Raises SRGANError as `upscale_file` and `video.upscale` do."""
     if media.kind(source) == "film":
-        made = _video().upscale(source, target, upscaler, force=force, preview=preview, say=say)
+        made = _video().upscale(source, target, upscaler, force=force, preview=preview, how=how, say=say)
         return f"{made.frames:,} frames"
     picture = upscale_file(source, target, upscaler, force, say)
     height, width = picture.frames[0].shape[:2]

@@ -24,7 +24,7 @@ EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_
 UPRIGHT = (1, 0, 0, 1)
 
 
-class Look(NamedTuple):
+class FrameFormat(NamedTuple):
     """What the first frame tells of all of them."""
 
     width: int  # pixels of the frame as it is stored
@@ -48,8 +48,8 @@ class Look(NamedTuple):
         return SCALE * height, SCALE * width
 
 
-def look(frame: av.VideoFrame, aspect: Fraction | None) -> Look:
-    """The look of a video with the first frame `frame`. Raises SRGANError if its colours are of a kind that is not known here."""
+def frame_format(frame: av.VideoFrame, aspect: Fraction | None) -> FrameFormat:
+    """The format of a video with the first frame `frame`. Raises SRGANError if its colours are of a kind that is not known here."""
     turn, remarks = _turn(frame)
     kind = frame.format
     bits = max(component.bits for component in kind.components)
@@ -59,28 +59,28 @@ def look(frame: av.VideoFrame, aspect: Fraction | None) -> Look:
         remarks.append(f"its {bits} bits a colour become 8.")
     if any(component.is_alpha for component in kind.components) and kind.name != "pal8":
         remarks.append("its transparency is left out.")
-    return Look(
+    return FrameFormat(
         frame.width, frame.height, aspect or Fraction(1), turn, _matrix(frame), _range(frame),
         frame.color_primaries, frame.color_trc, tuple(remarks),
     )  # fmt: skip
 
 
-def to_rgb(frame: av.VideoFrame, look: Look) -> np.ndarray:
+def to_rgb(frame: av.VideoFrame, like: FrameFormat) -> np.ndarray:
     """The frame as LR (H, W, 3) uint8, upright."""
     if not _is_rgb(frame):
-        frame.colorspace, frame.color_range = look.matrix, look.range
-    rgb = frame.reformat(look.width, look.height, "rgb24", interpolation=EXACT).to_ndarray()
-    a, b, c, d = look.turn
-    across, down = (c, b) if look.sideways else (a, d)
-    rgb = rgb.swapaxes(0, 1) if look.sideways else rgb
+        frame.colorspace, frame.color_range = like.matrix, like.range
+    rgb = frame.reformat(like.width, like.height, "rgb24", interpolation=EXACT).to_ndarray()
+    a, b, c, d = like.turn
+    across, down = (c, b) if like.sideways else (a, d)
+    rgb = rgb.swapaxes(0, 1) if like.sideways else rgb
     return np.ascontiguousarray(rgb[:: down or 1, :: across or 1])
 
 
-def to_yuv(sr: np.ndarray, look: Look) -> av.VideoFrame:
-    """SR (H, W, 3) uint8 as a yuv420p frame of the matrix and range of `look`."""
-    matrix = 5 if look.matrix == SMPTE170M else look.matrix  # here PyAV takes swscale's codes: 5 is BT.601, of 525 lines too
+def to_yuv(sr: np.ndarray, like: FrameFormat) -> av.VideoFrame:
+    """SR (H, W, 3) uint8 as a yuv420p frame of the matrix and range of `like`."""
+    matrix = 5 if like.matrix == SMPTE170M else like.matrix  # here PyAV takes swscale's codes: 5 is BT.601, of 525 lines too
     frame = av.VideoFrame.from_ndarray(sr, "rgb24")
-    return frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=look.range, interpolation=EXACT)
+    return frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=like.range, interpolation=EXACT)
 
 
 def _is_rgb(frame: av.VideoFrame) -> bool:
