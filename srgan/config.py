@@ -162,8 +162,8 @@ class Optimization(Group):
     pretrain_steps: int = setting(1_000_000, at_least=0, may_change=True)  # total of stage srresnet
     discriminator_steps: int = setting(0, at_least=0, may_change=True)  # total of stage discriminator: D alone, before the GAN
     gan_steps: int = setting(200_000, at_least=0, may_change=True)  # total of stage srgan
-    pretrain_learning_rate: float = setting(1e-4, at_least=0)
-    gan_learning_rate: float = setting(1e-4, at_least=0)
+    pretrain_learning_rate: float = setting(1e-4, at_least=0, may_change=True)  # lower after not a number
+    gan_learning_rate: float = setting(1e-4, at_least=0, may_change=True)
     # D's learning rate over G's: the two time-scale update rule (TTUR, Heusel et al. 2017).
     discriminator_rate: float = setting(1.0, at_least=0)
     # "step": a tenth from half of the steps on; paper §3.2.

@@ -185,7 +185,8 @@ class Schedule:
     @contextlib.contextmanager
     def some_not_seen_yet(self):
         """Now and then a file that is on Drive cannot be seen yet by a machine that begins."""
-        files = [path for path in self.folder.rglob("*") if path.suffix in (".npz", ".csv")] if self.random.random() < 0.25 else []
+        late = self.random.random() < 0.25 and not self.drive.perfect
+        files = [path for path in self.folder.rglob("*") if path.suffix in (".npz", ".csv")] if late else []
         hidden = {path: path.read_bytes() for path in self.random.sample(files, min(len(files), 2))}
         for path in hidden:
             path.unlink()

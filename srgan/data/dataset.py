@@ -15,10 +15,20 @@ import numpy as np
 
 from srgan.config import SCALE, Config
 from srgan.errors import SRGANError
+from srgan.runs.outside import ANYTHING, SHA256, TEXT, Damaged, read_json, whole
 
 SPLITS = ("train", "test")
 IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
 DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
+
+_PHOTO = {"name": TEXT, "height": whole(SCALE, 2**16), "width": whole(SCALE, 2**16), "offset": whole()}
+MANIFEST = {
+    "settings": {...: ANYTHING},
+    "skipped": [{"name": TEXT, "reason": TEXT}],
+    "sha256": dict.fromkeys(SPLITS, SHA256),
+    "source?": TEXT,
+    **{split: [_PHOTO] for split in SPLITS},
+}
 
 
 class Pack:
@@ -29,7 +39,11 @@ class Pack:
 
         The checksum is taken of packs that fit in memory; of larger ones only the size, as it would take minutes.
         """
-        size = sum(pair_bytes(entry["height"], entry["width"]) for entry in index)
+        size = 0
+        for entry in index:
+            if entry["offset"] != size:
+                raise SRGANError(DAMAGED.format(path, path.parent))
+            size += pair_bytes(entry["height"], entry["width"])
         if not path.is_file() or path.stat().st_size != size:
             raise SRGANError(DAMAGED.format(path, path.parent))
         self.index = index
@@ -140,12 +154,18 @@ def _variation(image: np.ndarray) -> float:
 def read_manifest(folder: Path) -> dict:
     """What `folder` holds. Raises SRGANError if its manifest is not whole."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if {"settings", "skipped", "sha256", *SPLITS} <= manifest.keys():
-            return manifest
-    except (OSError, ValueError, AttributeError):
-        pass  # told below
-    raise SRGANError(DAMAGED.format(folder / "manifest.json", folder))
+        manifest = read_json(folder / "manifest.json", MANIFEST)
+    except (Damaged, OSError) as error:
+        raise SRGANError(DAMAGED.format(folder / "manifest.json", folder)) from error
+    if manifest.get("checksum") not in (None, checksum(manifest)):  # those of earlier versions have none
+        raise SRGANError(DAMAGED.format(folder / "manifest.json", folder))
+    return manifest
+
+
+def checksum(manifest: dict) -> str:
+    """The sha256 of all that a manifest says, but for its own "checksum"."""
+    rest = {name: value for name, value in manifest.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def pair_bytes(height: int, width: int) -> int:

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from srgan.config import SCALE, Config
 from srgan.data import sources
 from srgan.data.catalogue import PHOTOS
-from srgan.data.dataset import SPLITS, Dataset, read_manifest
+from srgan.data.dataset import SPLITS, Dataset, checksum, read_manifest
 from srgan.data.images import centre_crop, crop_to_scale, degrade, read_image, resize
 from srgan.data.sources import Photo
 from srgan.errors import SRGANError
@@ -120,7 +120,7 @@ def _write(config: Config, settings: dict, photos: list[Photo], folder: Path, te
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         manifest = _pack(config, settings, photos, partial, teacher)
-        write_json(partial / "manifest.json", manifest)
+        write_json(partial / "manifest.json", manifest | {"checksum": checksum(manifest)})
         shutil.rmtree(folder, ignore_errors=True)  # it is there only if it is damaged
         os.replace(partial, folder)
     except OSError as error:

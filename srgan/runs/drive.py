@@ -83,11 +83,10 @@ class Mirror:
             theirs, complaints = checkpoints.newest(self.remote / self._folder, stage)
             ours, _ = checkpoints.newest(self._paths.checkpoints, stage)
             told += complaints
-            ranks = [checkpoints.rank(each.about) if each else (-1, -1) for each in (theirs, ours)]
-            newer = newer or ranks[0] > ranks[1]
-            best = theirs if ranks[0] > ranks[1] else ours
-            if best is not None:
-                newest[stage] = best.about
+            wins = theirs is not None and (ours is None or _wins(theirs.about, ours.about))
+            newer = newer or wins
+            if theirs or ours:
+                newest[stage] = (theirs if wins else ours).about
         return newest, newer, told
 
     def _set_aside(self, stage: str, best: dict) -> list[str]:
@@ -352,6 +351,14 @@ def _away(drive: Path, error: OSError) -> SRGANError:
 def is_on_drive(paths: Paths) -> bool:
     """Whether every file of the run was read back from `paths.drive`, compared and listed there, as it is now."""
     return paths.drive is not None and Mirror(paths, paths.drive).is_complete()
+
+
+def _wins(theirs: dict, ours: dict) -> bool:
+    """Whether the checkpoint on Drive is the newer one. Between lines of as many lives Drive's wins: it was proven there."""
+    (their_lives, their_step), (our_lives, our_step) = checkpoints.rank(theirs), checkpoints.rank(ours)
+    if their_lives != our_lives:
+        return their_lives > our_lives
+    return their_step > our_step if checkpoints.line(theirs) == checkpoints.line(ours) else True
 
 
 def _is_entry(entry) -> bool:

@@ -1,20 +1,42 @@
-"""Weights: what inference needs of a trained generator, in Keras's .weights.h5 with a JSON card beside it."""
+"""Weights: what inference needs of a trained generator, in Keras's .weights.h5 with a JSON card beside it.
+
+They may be a stranger's. Loading them never runs code, and never takes more memory than the network needs: the card is
+checked first, then what the file declares against its size and the network, and only then anything is read.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import keras
+import numpy as np
 
 from srgan.config import Config, Generator, flat_group, settings
 from srgan.errors import SRGANError
 from srgan.models import networks, precision
 from srgan.models.refinement import is_refinement
+from srgan.runs.outside import ANYTHING, NUMBER, SHA256, TEXT, Damaged, open_regular, read_json, whole
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
 SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the project, best first
+
+# What a card says. The bounds are far above any network that was ever published, and low enough to be built.
+CARD = {
+    "network": {"blocks": whole(0, 512), "filters": whole(1, 2048), "head_kernel": whole(1, 63), "output_kernel": whole(1, 63)},
+    "sha256": SHA256,
+    "stage?": TEXT,
+    "step?": whole(),
+    "seconds?": NUMBER,
+    "commit?": TEXT,
+    "machine?": TEXT,
+    "settings?": {...: ANYTHING},
+    "before?": [{"step?": whole(), "seconds?": NUMBER}],
+    "scores?": {...: {...: NUMBER}},
+}
+SLACK = 2**22  # bytes of a file beside its numbers; HDF5 takes some kB for each variable
 
 
 def card_path(weights: Path) -> Path:
@@ -39,14 +61,16 @@ def save(path: Path, generator: keras.Model, config: Config, about: dict) -> Non
 def card(path: Path) -> dict:
     """The card of the weights at `path`. Raises SRGANError if either is missing or they do not belong together."""
     try:
-        content = json.loads(card_path(path).read_text(encoding="utf-8"))
+        content = read_json(card_path(path), CARD)
         if content["sha256"] != sha256(path):
             raise SRGANError(f"{path} is damaged: its sha256 is not the one in {card_path(path).name}. Train again or restore it.")
         return content
+    except Damaged as error:
+        raise SRGANError(f"{card_path(path)} is not a card of weights ({error}).") from error
     except FileNotFoundError as error:
         raise SRGANError(f"There are no weights at {path}: {error.filename} is missing.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise SRGANError(f"{card_path(path)} is not a card of weights ({error}).") from error
+    except OSError as error:
+        raise SRGANError(f"{path} cannot be read ({error.strerror or error}).") from error
 
 
 def find(name: str) -> Path:
@@ -99,7 +123,7 @@ def load_into(generator: keras.Model, path: Path, config: Config) -> dict:
     if grown:
         _copy_by_name(load(path), generator)
     else:
-        generator.load_weights(path)
+        _read(generator, path)
     return content
 
 
@@ -111,16 +135,49 @@ def _copy_by_name(source: keras.Model, target: keras.Model) -> None:
 
 
 def load(path: Path) -> keras.Model:
-    """The generator of the weights at `path`, built in float32 from their card."""
-    content = card(path)
+    """The generator of the weights at `path`, built in float32 from their card. Raises SRGANError like `load_into`."""
+    network = card(path)["network"]
+    convolutions = 18 * network["blocks"] * network["filters"] ** 2 + 3 * network["filters"] * network["head_kernel"] ** 2
+    if 4 * convolutions > path.stat().st_size + SLACK:
+        raise SRGANError(f"{card_path(path)} tells of a network that is larger than {path.name}.")
     try:
         with precision.policy("float32"):
-            generator = networks.generator(settings(**content["network"]))
-        generator.load_weights(path)
-    except (ValueError, KeyError, TypeError, OSError) as error:
+            generator = networks.generator(settings(**network))
+    except (SRGANError, ValueError, TypeError) as error:
         raise SRGANError(f"{card_path(path)} does not describe the network of {path.name} ({error}).") from error
+    _read(generator, path)
     return generator
 
 
+def _read(generator: keras.Model, path: Path) -> None:
+    """Load the file at `path`, once it is known to hold as many numbers as `generator` has, and check that all are finite."""
+    try:
+        with h5py.File(path, "r") as file:
+            numbers = sum(_numbers(file))
+        wanted = sum(int(np.prod(variable.shape)) for variable in generator.weights)
+        if numbers != wanted:
+            raise Damaged(f"it holds {numbers:,} numbers, the network {wanted:,}")
+        generator.load_weights(path)
+    except Exception as error:  # of a damaged file h5py and Keras raise many kinds
+        raise SRGANError(f"{path} does not hold the network that its card describes ({error}).") from error
+    if not all(np.isfinite(variable.numpy()).all() for variable in generator.weights):
+        raise SRGANError(f"{path} holds values that are not finite: its training went wrong. Take an earlier one.")
+
+
+def _numbers(group: h5py.Group) -> Iterator[int]:
+    """The size of each array below `group`. Raises Damaged for arrays that may be larger than the file, or lie outside."""
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise Damaged(f"{name[:60]!a} is a link")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            yield from _numbers(item)
+        elif item.dtype.kind != "f" or item.chunks or item.external or item.is_virtual:
+            raise Damaged(f"{name[:60]!a} is no plain array of floats")
+        else:
+            yield item.size
+
+
 def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

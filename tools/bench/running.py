@@ -72,6 +72,7 @@ def enlarge(source: Path, target: Path, copies: int) -> None:
             file.write(pixels)
             checksum.update(pixels)
     manifest["sha256"]["train"] = checksum.hexdigest()
+    manifest.pop("checksum", None)
     (target / "test.u8").write_bytes((source / "test.u8").read_bytes())
     write_json(target / "manifest.json", manifest)
 
