@@ -107,11 +107,11 @@ class Machine:
         self.step = newest.step if newest else 0
         self.line = [*(checkpoints.line(newest.about) if newest else []), {"life": beat.session, "begun": self.step}]
         self.schedule.told["sessions"] += 1
+        self.saw_all = not hidden
         if self.schedule.last_proven and not hidden:
             life, step = self.schedule.last_proven
-            assert any(entry["life"] == life for entry in self.line) and self.step >= step, (
-                "it does not go on from the last proven one"
-            )
+            on_line = any(entry["life"] == life for entry in self.line)
+            assert on_line and self.step >= step, f"step {self.step} does not go on from the last proven one, {step} of {life[:4]}"
 
     def train(self) -> None:
         """The state of a training that trains: all the (life, step) that led to it. Two lives that mix would show in it."""
@@ -230,11 +230,10 @@ class Schedule:
                 life = checkpoints.line(about)[-1]["life"]
                 self.proven[life, about["step"]] = path.read_bytes()
                 if life == machine.heartbeat.session:
-                    self.last_proven = (
-                        max(self.last_proven or (life, 0), (life, about["step"]))
-                        if self.last_proven and self.last_proven[0] == life
-                        else (life, about["step"])
-                    )
+                    earlier = self.last_proven[1] if self.last_proven and self.last_proven[0] == life else 0
+                    self.last_proven = (life, max(earlier, about["step"]))
+        if not machine.saw_all:  # it could not know what it forked from, and nobody can tell which is the newer line
+            self.last_proven = None
 
     def finish(self) -> None:
         """Both machines are gone, what was late arrives; a third one with an empty disk goes on."""

@@ -220,7 +220,11 @@ class Mirror:
         if theirs is not None and ours is not None and not checkpoints.leads_to(theirs, ours):
             kept = _aside(remote, theirs)
             kept.parent.mkdir(exist_ok=True)
-            _move(remote, kept)
+            unfinished = kept.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
+            digest = _copy_bytes(remote, unfinished)  # a copy: should ours not arrive, theirs is still in its place
+            _move(unfinished, kept)
+            if not kept.exists() or _sha256(kept) != digest:
+                raise OSError(f"{kept.name} has not arrived")
 
     def _remove_old_checkpoints(self) -> None:
         """Remove those of this line that this machine has removed too, but for the newest two of each stage that are proven."""

@@ -25,7 +25,13 @@ SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the projec
 
 # What a card says. The bounds are far above any network that was ever published, and low enough to be built.
 CARD = {
-    "network": {"blocks": whole(0, 512), "filters": whole(1, 2048), "head_kernel": whole(1, 63), "output_kernel": whole(1, 63)},
+    "network": {
+        "blocks": whole(0, 512),
+        "filters": whole(1, 2048),
+        "head_kernel": whole(1, 63),
+        "output_kernel": whole(1, 63),
+        "tail_filters?": whole(0, 2048),
+    },
     "sha256": SHA256,
     "stage?": TEXT,
     "step?": whole(),

@@ -4,8 +4,11 @@ import errno
 import hashlib
 import json
 import os
+import resource
+import time
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -218,3 +221,59 @@ def test_of_the_weights_that_come_with_the_project_those_that_are_there_are_foun
     for name in ("fast", "srresnet"):
         (tmp_path / "model" / f"{name}.weights.h5").touch()
     assert weights.shipped() == {name: weights.find(name) for name in ("srresnet", "fast")}
+
+
+# Weights from a stranger --------------------------------------------------------------------------------------------
+
+
+def forged(path, change) -> None:
+    """Change the HDF5 file by `change(file)`, and let its card agree with it."""
+    with h5py.File(path, "r+") as file:
+        change(file)
+    card = json.loads((path.parent / "srgan.json").read_text())
+    (path.parent / "srgan.json").write_text(json.dumps(card | {"sha256": weights.sha256(path)}))
+
+
+def first_kernel(file: h5py.File) -> str:
+    found = []
+    file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) and item.ndim == 4 else None)
+    return found[0]
+
+
+def replaced(file: h5py.File, **how) -> None:
+    name = first_kernel(file)
+    del file[name]
+    file.create_dataset(name, **how)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: replaced(file, shape=(10**9, 3), dtype="f4", compression="gzip"),  # 12 GB in some bytes
+        lambda file: replaced(file, shape=(10**5, 10**5), dtype="f4"),  # declared, never written
+        lambda file: file.__setitem__("layers/more", h5py.ExternalLink("/etc/hostname", "/")),
+        lambda file: file.__setitem__("layers/more", h5py.SoftLink("/")),
+        lambda file: replaced(file, data=np.array([b"text"])),
+        lambda file: file[first_kernel(file)].__setitem__((0, 0, 0, 0), np.nan),
+    ],
+    ids=["compressed", "declared", "another file", "a circle", "text", "not a number"],
+)
+def test_forged_weights_are_refused_in_words_and_in_little_memory(path, change):
+    forged(path, change)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SRGANError, match=r"does not hold the network|not finite"):
+        weights.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kB
+
+
+@pytest.mark.parametrize(
+    "network", [{"blocks": 10**9}, {"blocks": 500}, {"filters": 10**9}, {"filters": -1}, {"head_kernel": 1e300}]
+)
+def test_a_card_of_an_impossible_network_is_refused_at_once(path, network):
+    card = json.loads((path.parent / "srgan.json").read_text())
+    card["network"] |= network | ({"filters": 2000} if network == {"blocks": 500} else {})
+    (path.parent / "srgan.json").write_text(json.dumps(card))
+    begun = time.monotonic()
+    with pytest.raises(SRGANError, match=r"srgan\.json"):
+        weights.load(path)
+    assert time.monotonic() - begun < 2
