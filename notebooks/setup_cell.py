@@ -1,6 +1,6 @@
 # @title Set up
 # Find the project beside this notebook, on Drive, in Kaggle's input, or clone it; then import what every notebook leans on.
-import os, subprocess, sys
+import importlib.util, os, subprocess, sys
 from pathlib import Path
 
 REPOSITORY = "@REPOSITORY@"
@@ -15,5 +15,7 @@ if project is None:
         print("Cloning the project. If that fails: right-hand panel, Session options > Internet on.")
     subprocess.run(["git", "clone", "--depth", "1", REPOSITORY, str(project)], check=True)
 sys.path.insert(0, str(project))
+if importlib.util.find_spec("pyvips") is None:  # reads and writes images; Colab and Kaggle do not have it
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "pyvips>=3.0,<4", "pyvips-binary>=8.16,<9"], check=True)
 
 import utils
