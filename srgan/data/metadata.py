@@ -49,7 +49,7 @@ class Metadata:
 
 
 def clean_exif(blob: bytes) -> bytes | None:
-    """EXIF without what is of the old file: sizes, orientation, thumbnail. Raises an exception if it is broken."""
+    """EXIF, or a whole TIFF, without what is of the old file: size, orientation, thumbnail. May raise anything if it is broken."""
     exif = Image.Exif()
     exif.load(blob)
     return exif_of(dict(exif), {number: exif.get_ifd(number) for number in (EXIF_IFD, GPS_IFD)})

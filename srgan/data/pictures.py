@@ -18,9 +18,12 @@ from PIL import Image, ImageSequence
 
 from srgan.data.media import SIGNATURES, picture_format
 from srgan.data.metadata import (
+    EXIF_IFD,
+    GPS_IFD,
     LONGEST,
     Metadata,
     clean_exif,
+    exif_of,
     png_chunks,
     png_texts,
 )
@@ -33,6 +36,7 @@ MOST_FRAMES = 20_000
 MOVING = ("GIF", "PNG", "WEBP")
 FORGIVING = ("JPEG", "GIF")  # where the end is missing, the rest can be shown
 DPI = (1, 65_535)  # what a resolution can be
+X_RESOLUTION = 0x011A
 # How the EXIF tag "orientation" is undone, on arrays (H, W, C).
 TURNS = {
     2: lambda a: a[:, ::-1],
@@ -130,6 +134,7 @@ def _opened(path: Path) -> tuple[bytes, str]:
         raise SRGANError(f"{path} is a folder, not a file.") from None
     except OSError as error:
         raise SRGANError(f"{path} cannot be read ({error.strerror}).") from error
+    pyvips.vips_lib.vips_error_clear()  # what libvips told of earlier files
     if not content:
         raise SRGANError(f"{path} is no image: it is empty (0 bytes). Copy or download it again.")
     form = picture_format(content[:32])
@@ -164,24 +169,13 @@ def _header(content: bytes, form: str, **options) -> pyvips.Image:
 def _by_vips(path: Path, content: bytes, form: str, notes: list[str], strict: bool) -> tuple[Picture, int]:
     """The picture as it is stored, and its orientation."""
     tiff = _tiff_page(content, notes) if form == "TIFF" else {}
-    options = {"page": tiff["page"]} if tiff else {}
-    image = _header(content, form, fail_on="error", **options)
-    tall = image.get("page-height") if form in MOVING and image.get_typeof("page-height") else image.height
-    _require_size(path, image.width, tall, image.height // tall)
-    _require_pixels(path, image)
-    try:
-        pixels = image.numpy()
-        damaged = form == "GIF" and not content[-64:].rstrip(b"\0").endswith(b";")
-    except pyvips.Error:
-        if form not in FORGIVING:
-            raise
-        damaged, pixels = True, _header(content, form, fail_on="none").numpy()
+    image, pixels, damaged = _decoded(path, content, form, {"page": tiff["page"]} if tiff else {})
     if damaged and strict:
         raise SRGANError(f"{path} cannot be read as an image (its end is missing). Copy or download it again.")
     if damaged:
         notes.append("its end is missing or damaged; what could be read is kept")
     metadata = _metadata(image, content, form, notes)
-    pixels = pixels.reshape(image.height, image.width, image.bands)
+    tall = _page_height(image, form)
     pixels = _plain(pixels, image, tiff, metadata, notes)
     if metadata.icc and metadata.icc[16:20] != (b"GRAY" if pixels.shape[2] < 3 else b"RGB "):
         metadata.icc = None  # of other colours than the pixels have
@@ -194,6 +188,26 @@ def _by_vips(path: Path, content: bytes, form: str, notes: list[str], strict: bo
         picture.durations += [100.0] * (len(frames) - len(picture.durations))
         picture.loop = image.get("loop") if image.get_typeof("loop") else 0
     return picture, image.get("orientation") if image.get_typeof("orientation") else 1
+
+
+def _decoded(path: Path, content: bytes, form: str, options: dict) -> tuple[pyvips.Image, np.ndarray, bool]:
+    """The header, the pixels (H, W, C), and whether their end is missing."""
+    for fail_on in ("error", "none"):
+        try:
+            image = _header(content, form, fail_on=fail_on, **options)
+            tall = _page_height(image, form)
+            _require_size(path, image.width, tall, image.height // tall)
+            _require_pixels(path, image)
+            pixels = image.numpy().reshape(image.height, image.width, image.bands)
+        except pyvips.Error:
+            if form not in FORGIVING or fail_on == "none":
+                raise
+        else:
+            return image, pixels, fail_on == "none" or (form == "GIF" and not content[-64:].rstrip(b"\0").endswith(b";"))
+
+
+def _page_height(image: pyvips.Image, form: str) -> int:
+    return image.get("page-height") if form in MOVING and image.get_typeof("page-height") else image.height
 
 
 def _require_pixels(path: Path, image: pyvips.Image) -> None:
@@ -251,6 +265,15 @@ def _tiff_page(content: bytes, notes: list[str]) -> dict[str, int]:
         return {"page": whole[0], "extra": int((*pages[whole[0]].extrasamples, 2)[0])}
 
 
+def _exif_of_bigtiff(content: bytes, notes: list[str]) -> bytes | None:
+    """The texts among its tags: Pillow reads no EXIF in files of this kind."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        tags = {tag.code: tag.value for tag in file.pages[0].tags.values()}
+    if tags.keys() & {EXIF_IFD, GPS_IFD}:
+        notes.append("its EXIF data are left out, as it is a BigTIFF")
+    return exif_of({number: value for number, value in tags.items() if isinstance(value, str)}, {})
+
+
 def _metadata(image: pyvips.Image, content: bytes, form: str, notes: list[str]) -> Metadata:
     """What the file says besides its pixels; what is damaged or too long goes, with a note."""
 
@@ -262,9 +285,11 @@ def _metadata(image: pyvips.Image, content: bytes, form: str, notes: list[str]) 
         if len(getattr(metadata, name) or b"") > LONGEST:
             setattr(metadata, name, None)
             notes.append(f"its {word} is too long and left out")
-    exif = content if form == "TIFF" else blob("exif-data")  # EXIF is made as a TIFF is
     try:
-        metadata.exif = clean_exif(exif) if exif else None
+        if form == "TIFF":
+            metadata.exif = _exif_of_bigtiff(content, notes) if content[2:4] in (b"+\0", b"\0+") else clean_exif(content)
+        elif blob("exif-data"):
+            metadata.exif = clean_exif(blob("exif-data"))
     except Exception:  # Pillow raises nearly anything on broken EXIF
         notes.append("its EXIF data are damaged and left out")
     metadata.dpi = _dpi(image, content, form, notes)
@@ -280,7 +305,9 @@ def _metadata(image: pyvips.Image, content: bytes, form: str, notes: list[str]) 
 def _by_pillow_of_jpeg(content: bytes) -> dict:
     """What Pillow reads in the header of a JPEG: its comment and its resolution, which libvips makes up where there is none."""
     try:
-        return Image.open(io.BytesIO(content), formats=["JPEG"]).info
+        image = Image.open(io.BytesIO(content), formats=["JPEG"])
+        says = image.info.get("jfif_unit") or X_RESOLUTION in image.getexif()
+        return image.info | ({} if says else {"dpi": None})
     except Exception:  # on headers that are no reason to refuse the picture, Pillow raises nearly anything
         return {}
 

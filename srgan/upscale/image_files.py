@@ -6,7 +6,6 @@ import io
 import itertools
 import os
 import struct
-import sys
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -286,14 +285,13 @@ def _write_tiff(path: Path, bands: Iterable[np.ndarray], shape: tuple[int, int, 
     inner = {number: dict(exif.get_ifd(number)) for number in (EXIF_IFD, GPS_IFD) if exif.get_ifd(number)}
     tags = [_tiff_tag(number, value) for number, value in exif.items() if number not in (EXIF_IFD, GPS_IFD)]
     tags += [(number, "B", len(blob), blob, True) for number, blob in ((700, metadata.xmp), (33723, metadata.iptc)) if blob]
-    tags += [(number, "I", 1, 0, True) for number in inner]
     bigtiff = height * width * channels * dtype.itemsize > 2**31
     tifffile.imwrite(
         path,
         _strips(bands, rows),
         shape=shape[:2] if channels == 1 else (height, width, channels),
         dtype=dtype,
-        byteorder="<" if sys.byteorder == "little" else ">",
+        byteorder="<",
         photometric="minisblack" if channels < 3 else "rgb",
         extrasamples=["unassalpha"] if channels in (2, 4) else None,
         planarconfig="contig" if channels > 1 else None,
@@ -317,10 +315,14 @@ def _strips(bands: Iterable[np.ndarray], rows: int) -> Iterator[bytes]:
     for band in bands:
         rest = band if rest is None else np.concatenate([rest, band])
         while len(rest) >= rows:
-            yield zlib.compress(rest[:rows].tobytes(), 3)
+            yield zlib.compress(_little(rest[:rows]), 3)
             rest = rest[rows:]
     if rest is not None and len(rest):
-        yield zlib.compress(rest.tobytes(), 3)
+        yield zlib.compress(_little(rest), 3)
+
+
+def _little(pixels: np.ndarray) -> bytes:
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _tiff_tag(number: int, value) -> tuple | None:
@@ -333,14 +335,22 @@ def _tiff_tag(number: int, value) -> tuple | None:
 
 
 def _append_directories(path: Path, inner: dict[int, dict]) -> None:
-    """Put the directories of EXIF and GPS at the end of the file, and where they stand into its tags."""
-    for number, tags in inner.items():
-        with open(path, "ab") as file:
-            file.write(b"\0" * (file.tell() % 2))
-            offset = file.tell()
+    """Put the directories of EXIF and GPS at the end of a little-endian TIFF, and there the one that names them, too."""
+    with open(path, "r+b") as file:
+        file.seek(4)
+        file.seek(struct.unpack("<I", file.read(4))[0])
+        entries = [file.read(12) for _ in range(struct.unpack("<H", file.read(2))[0])]
+        following = file.read(4)
+        for number, tags in inner.items():
+            offset = file.seek(0, os.SEEK_END)
+            offset += file.write(b"\0" * (offset % 2))
             file.write(tiff_directory(tags, offset))
-        with tifffile.TiffFile(path, mode="r+b") as tiff:
-            tiff.pages[0].tags[number].overwrite(offset)
+            entries.append(struct.pack("<HHII", number, 4, 1, offset))
+        offset = file.seek(0, os.SEEK_END)
+        offset += file.write(b"\0" * (offset % 2))
+        file.write(struct.pack("<H", len(entries)) + b"".join(sorted(entries, key=lambda e: e[1::-1])) + following)
+        file.seek(4)
+        file.write(struct.pack("<I", offset))
 
 
 def _bmp(pixels: np.ndarray, metadata: Metadata) -> bytes:
