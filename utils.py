@@ -21,7 +21,7 @@ logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its noti
 import keras
 import tensorflow as tf
 from IPython import get_ipython
-from IPython.display import HTML, Code, Image, display
+from IPython.display import HTML, Code, Image, Markdown, display
 from matplotlib.figure import Figure
 from PIL import Image as PillowImage
 
@@ -117,6 +117,11 @@ def _mount_drive() -> Path:
     return folder
 
 
+def work_folder(workdir: str = "") -> Path:
+    """The folder that data/ model/ output/ loss/ are in."""
+    return Path(workdir or _local_folder()).expanduser()
+
+
 def _local_folder() -> Path:
     """The project; or a folder on the local disk where the project lies on Drive; or what Kaggle keeps."""
     if on_kaggle():
@@ -150,21 +155,27 @@ def show_source(*definitions) -> None:
         display(Code(inspect.getsource(definition), language="python"))
 
 
-def show(thing) -> None:
-    """A PIL image, a matplotlib figure, the PNG at a path, or anything that a notebook can show, such as a table."""
-    display(_as_image(thing) if isinstance(thing, (str, Path, Figure, PillowImage.Image)) else thing)
+def show(thing, caption: str = "") -> None:
+    """A PIL image, a matplotlib figure, the PNG at a path, or anything that a notebook can show, such as a table.
+
+    `caption`: what to look at; it stands below, and is read aloud instead of a picture.
+    """
+    display(_as_image(thing, caption) if isinstance(thing, (str, Path, Figure, PillowImage.Image)) else thing)
+    if caption:
+        display(Markdown(f"*{caption}*"))
 
 
-def _as_image(picture) -> Image:
+def _as_image(picture, alt: str) -> Image:
     """A PIL image, a matplotlib figure or the PNG at a path, as what stays in the notebook: a PNG."""
+    about = {"alt": alt}
     if isinstance(picture, (str, Path)):
-        return Image(filename=str(picture))
+        return Image(filename=str(picture), metadata=about)
     buffer = io.BytesIO()
     if isinstance(picture, Figure):
         picture.savefig(buffer, format="png", dpi=80, bbox_inches="tight")
     else:
         picture.save(buffer, format="png")
-    return Image(data=buffer.getvalue())
+    return Image(data=buffer.getvalue(), metadata=about)
 
 
 def show_table(rows: list[dict]) -> None:
@@ -177,7 +188,10 @@ def show_photos(pack: Pack, title: str, limit: int = 32) -> None:
     names = pack.names()
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     print(f"{title}, {len(names)} photos: {', '.join(names[:limit])}{more}")
-    show(comparisons.contact_sheet([pack.pair(i)[1] for i in range(min(limit, len(pack)))]))
+    show(
+        comparisons.contact_sheet([pack.pair(i)[1] for i in range(min(limit, len(pack)))]),
+        f"{title}: thumbnails in the same order.",
+    )
 
 
 # Training ------------------------------------------------------------------------------------------------------------
@@ -189,9 +203,9 @@ def show_training(paths: Paths, stage: str) -> None:
     if not rows:
         print(f"Stage {stage} has no steps in this run.")
         return
-    show(plots.losses(rows))
+    show(plots.losses(rows), "Losses over all steps, and over the last half on a scale of its own. Only the bold mean counts.")
     if strip := newest_sample(paths, stage):
-        show(strip)
+        show(strip, "LR, SR and HR of held-out photos at the last sample.")
 
 
 def newest_sample(paths: Paths, stage: str) -> Path | None:
@@ -287,10 +301,12 @@ class Dashboard(Progress):
         with self._drawing.spend():
             if self._rows:
                 live = self._live and not ended
-                drawn = HTML(live_curves.of_stage(self._rows)) if live else _as_image(plots.training(self._rows))
+                svg = HTML(live_curves.of_stage(self._rows)) if live else None
+                drawn = svg or _as_image(plots.training(self._rows), "The losses of this training")
                 self._figure = _redraw(self._figure, drawn)
             if self._sample != self._shown:
-                self._strip, self._shown = _redraw(self._strip, _as_image(self._sample)), self._sample
+                strip = _as_image(self._sample, "The newest samples: LR, SR and HR")
+                self._strip, self._shown = _redraw(self._strip, strip), self._sample
 
 
 def _redraw(handle, picture):

@@ -212,7 +212,7 @@ def study(options: argparse.Namespace) -> None:
     workdir = open_workdir(options.workdir, "study").workdir
     folder = workdir / "output" / "study"
     parameters = {name: sources.absolute(getattr(options, name), Path.cwd()) for name in ("varied", "faces", "faces_test")}
-    parameters |= {"features": options.features, "workdir": str(workdir), "changes": _changes(options)}
+    parameters |= {"full": True, "features": options.features, "workdir": str(workdir), "changes": _changes(options)}
     name = notebook_runner.STUDY
     notebook_runner.execute(name, parameters, folder / "notebooks" / f"{name}.ipynb")
     print(f"\n{study.table(study.read(folder))}\n\nPictures, curves and the executed notebook: {folder}")

@@ -1,6 +1,6 @@
 """The networks whose features a Fréchet distance compares.
 
-Inception of 2015 for FID, MobileNet where that cannot be had, and our own shipped SRResNet where nothing may be downloaded.
+Inception of 2015 for FID, MobileNet where that cannot be had, and our own small generator where nothing may be downloaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from srgan.runs import weights
 NAMES = {
     "inception": "FID",
     "mobilenet": "Frechet distance (MobileNet v1 0.75)",
-    "srresnet": "Frechet distance (SRResNet's trunk)",
+    "fast": "Frechet distance (trunk of `fast`)",
 }
 Extractor = Callable[[np.ndarray], np.ndarray]  # (B, H, W, 3) uint8 -> (B, D) float32
 
@@ -37,7 +37,7 @@ INCEPTION_ARCHIVE = "http://download.tensorflow.org/models/image/imagenet/incept
 
 
 def load(features: str, workdir: Path) -> Extractor:
-    """The extractor "inception", "mobilenet" or "srresnet".
+    """The extractor "inception", "mobilenet" or "fast".
 
     The graph of Inception is the file that SRGAN_INCEPTION names, or the one in `workdir`/data/features, fetched into it
     where it is not there yet. The weights of MobileNet are the .npz that SRGAN_MOBILENET names, or else Keras's own,
@@ -45,22 +45,22 @@ def load(features: str, workdir: Path) -> Extractor:
     """
     if features not in NAMES:
         raise SRGANError(f'There are no features "{features}"; choose one of: {", ".join(NAMES)}.')
-    if features == "srresnet":
-        return srresnet_trunk()
+    if features == "fast":
+        return trunk_of_fast()
     return inception(inception_file(workdir)) if features == "inception" else mobilenet(os.environ.get("SRGAN_MOBILENET"))
 
 
-def srresnet_trunk() -> Extractor:
-    """The 64 averages of the last layer before the enlargement of the `srresnet` that comes with the project.
+def trunk_of_fast() -> Extractor:
+    """How strongly each of the 32 channels before the enlargement answers, of the network `fast` that comes with the project.
 
-    It knows edges and textures and no objects, so its distance says little about what is in a picture; but nothing is downloaded.
+    It knows edges and textures and no objects, so its distance says little of what a picture shows; but nothing is downloaded.
     """
-    generator = weights.load(weights.find("srresnet"))
+    generator = weights.load(weights.find("fast"))
     trunk = keras.Model(generator.input, generator.get_layer("trunk_add").output)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
     def features(pictures):
-        return tf.reduce_mean(trunk(pictures / 255.0, training=False), (1, 2))
+        return 100 * tf.reduce_mean(tf.abs(trunk(pictures / 255.0, training=False)), (1, 2))  # numbers with a few digits
 
     return lambda pictures: features(pictures.astype(np.float32)).numpy()
 

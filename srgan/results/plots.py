@@ -88,6 +88,16 @@ def bars(values: dict[str, dict[str, float]], label: str) -> Figure:
     return figure
 
 
+def bias(means: dict[int, float], label: str) -> Figure:
+    """{pictures in each set: the mean distance of two sets of one kind}, which an unbiased measure would have at 0."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(list(means), list(means.values()), "o-", color=palette.BLUE)
+    axes.set(xlabel="pictures in each set", ylabel=label, ylim=(0, None), title="two sets of the same kind")
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def save(path: Path, figure: Figure) -> None:
     """Write `figure` as PNG, atomically."""
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight"))

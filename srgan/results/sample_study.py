@@ -16,6 +16,8 @@ DOMAINS = {  # the photos of each domain; Model A's first
 }
 TRAINING_TILES, TILE = 12, 160  # for each domain: as many pixels for both
 TEST_TILE = 96
+STAGE = "srresnet"  # by pixels alone: a GAN wants more than five minutes
+SETTINGS = {"pretrain_steps": 1000, "gan_steps": 0}  # on top of preset quick
 
 
 def write_training_tiles(folder: Path) -> dict[str, str]:
@@ -60,3 +62,15 @@ def _most_detailed(photo: np.ndarray, side: int, count: int) -> list[np.ndarray]
         if len(chosen) == count:
             break
     return [photo[top : top + side, left : left + side] for top, left in chosen]
+
+
+def crops(count: int, side: int = 64, seed: int = 0) -> list[np.ndarray]:
+    """`count` random crops (side, side, 3) of all sample photos."""
+    rng = np.random.default_rng(seed)
+    photos = [images.read_image(photo.path) for photo in sources.photos("samples")]
+    found = []
+    for i in range(count):
+        photo = photos[i % len(photos)]
+        top, left = (rng.integers(0, length - side + 1) for length in photo.shape[:2])
+        found.append(photo[top : top + side, left : left + side])
+    return found

@@ -137,6 +137,15 @@ def table(results: dict) -> Table:
     return Table(("held-out photos", "method", *(heading or results["features"] for heading, _, _ in SCORES.values())), rows)
 
 
+def distances(results: dict) -> dict[str, dict[str, float]]:
+    """The Fréchet distances for `plots.bars`: {domain and count: {method: distance}}."""
+    shown = names(results["sets"])
+    return {
+        f"{domain}, {scores['bicubic']['images']} images": {shown[key]: values["frechet"] for key, values in scores.items()}
+        for domain, scores in results["sets"].items()
+    }
+
+
 def differences_table(results: dict) -> Table:
     """What Model B's scores have over Model A's, with 95 % intervals; bold where the interval does not hold 0."""
     rows = []

@@ -1,0 +1,92 @@
+"""Notebook 03: the two gradients that G could follow, what a feature network sees, and where D finds a picture false."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from srgan.data import images
+from srgan.results import palette
+
+
+def generator_gradients(logits: np.ndarray) -> dict[str, np.ndarray]:
+    """How strongly each loss of G pulls the logit of D(SR) up: the size of its derivative, at each of `logits`.
+
+    With D = sigmoid(logit): of log(1 - D) it is D, of -log D it is 1 - D.
+    """
+    d = 1 / (1 + np.exp(-logits))
+    return {"log(1 - D(SR))": d, "-log D(SR)": 1 - d}
+
+
+def gradients_figure() -> Figure:
+    """Both losses of G and their gradients over D(SR)."""
+    logits = np.linspace(-6, 6, 201)
+    d = 1 / (1 + np.exp(-logits))
+    losses = {"log(1 - D(SR))": np.log(1 - d), "-log D(SR)": -np.log(d)}
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for (name, gradient), color in zip(generator_gradients(logits).items(), (palette.RED, palette.BLUE), strict=True):
+        left.plot(d, losses[name], color=color, label=name)
+        right.plot(d, gradient, color=color, label=name)
+    left.set(title="what G minimizes", xlabel="D(SR)")
+    right.set(title="how strongly it pulls", xlabel="D(SR)", ylabel="size of the gradient in D's logit")
+    right.axvspan(0, 0.1, color=palette.GRAY, alpha=0.2)
+    right.text(0.12, 0.5, "here training\nbegins: D wins", fontsize=9)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    return figure
+
+
+def first_features(generator: keras.Model, layer: str = "block1_add") -> Callable[[np.ndarray], np.ndarray]:
+    """A function from a picture (H, W, 3) uint8 to what `generator` has made of it behind `layer`, (H, W, C)."""
+    front = keras.Model(generator.input, generator.get_layer(layer).output)
+    return lambda picture: np.asarray(front(images.to_float(picture)[None], training=False))[0]
+
+
+def feature_maps(features: dict[str, np.ndarray], count: int = 6) -> Figure:
+    """The `count` channels of the first picture's features (h, w, C) that vary most, one row for each of the pictures by name."""
+    first = next(iter(features.values()))
+    chosen = np.argsort(first.var(axis=(0, 1)))[::-1][:count]
+    figure = Figure(figsize=(1.9 * count, 2.1 * len(features)), layout="constrained")
+    panels = figure.subplots(len(features), count, squeeze=False)
+    for row, (name, maps) in zip(panels, features.items(), strict=True):
+        for axes, channel in zip(row, chosen, strict=True):
+            limits = first[..., channel].min(), first[..., channel].max()
+            axes.imshow(maps[..., channel], cmap="gray", vmin=limits[0], vmax=limits[1])
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(f"{name}, {channel}", fontsize=9)
+    return figure
+
+
+def d_map(discriminator: Callable[[np.ndarray], np.ndarray], picture: np.ndarray, side: int, pace: int = 0) -> np.ndarray:
+    """D of each window of `picture` (H, W, 3) in [-1, 1]: (rows, columns) probabilities of HR.
+
+    `discriminator` takes (B, side, side, 3) and gives logits (B, ...), of which the mean is taken. Windows lie `pace` pixels
+    apart (default: a quarter of the side). Raises ValueError if the picture is smaller than a window.
+    """
+    pace = pace or side // 4
+    if min(picture.shape[:2]) < side:
+        raise ValueError(f"A picture of {picture.shape[1]}x{picture.shape[0]} has no window of {side} pixels.")
+    rows, columns = (range(0, length - side + 1, pace) for length in picture.shape[:2])
+    windows = np.stack([picture[top : top + side, left : left + side] for top in rows for left in columns])
+    logits = np.concatenate([np.asarray(discriminator(windows[i : i + 16])).reshape(len(windows[i : i + 16]), -1).mean(axis=1)
+                             for i in range(0, len(windows), 16)])  # fmt: skip
+    return (1 / (1 + np.exp(-logits))).reshape(len(rows), len(columns))
+
+
+def d_figure(pictures: dict[str, np.ndarray], maps: dict[str, np.ndarray], side: int) -> Figure:
+    """`pictures` (H, W, 3) uint8 by name with D's map laid over each: green where D takes it for a photo, red where not."""
+    figure = Figure(figsize=(4.6 * len(pictures), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(pictures), squeeze=False)[0]
+    for axes, (name, picture) in zip(panels, pictures.items(), strict=True):
+        height, width = picture.shape[:2]
+        axes.imshow(picture)
+        reach = (side / 2 - side / 8, width - side / 2 + side / 8, height - side / 2 + side / 8, side / 2 - side / 8)
+        shown = axes.imshow(maps[name], cmap="RdYlGn", vmin=0, vmax=1, alpha=0.45, extent=reach, interpolation="bilinear")
+        axes.set(title=f"{name}: mean D = {maps[name].mean():.2f}", xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
+    figure.colorbar(shown, ax=list(panels), shrink=0.8, label="D: probability of a photo")
+    return figure
