@@ -16,7 +16,8 @@ from pathlib import Path
 from srgan.runs import load_tensorflow
 
 load_tensorflow.load_tensorflow()
-logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # its notices on fonts and their cache help nobody
+for noisy in ("matplotlib.font_manager", "tensorflow"):  # fonts and their cache; networks that were traced anew
+    logging.getLogger(noisy).setLevel(logging.ERROR)
 
 import keras
 import tensorflow as tf

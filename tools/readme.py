@@ -12,7 +12,7 @@ from srgan.data import images, sources
 from srgan.errors import SRGANError
 from srgan.results import comparisons, evaluation, study
 from srgan.runs import weights
-from srgan.runs.paths import PROJECT, write_atomically
+from srgan.runs.paths import PROJECT, write_atomically, write_json
 from srgan.runs.progress import clock
 from srgan.upscale import network
 from tools import ship
@@ -55,9 +55,10 @@ def update_study(folder: Path) -> list[Path]:
         f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
     )
     _write_between(docs / "study.md", "study-docs", text)
+    write_json(docs / "study.json", results)  # notebook 07 shows them
     for name in ("frechet", "content"):
         _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
-    return [docs / "study.md", *(docs / f"study_{name}.jpg" for name in ("frechet", "content"))]
+    return [docs / "study.md", docs / "study.json", *(docs / f"study_{name}.jpg" for name in ("frechet", "content"))]
 
 
 def update_weights() -> list[Path]:

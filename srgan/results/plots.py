@@ -64,9 +64,9 @@ def runs(rows: dict[str, Rows], column: str = "content", window: Window = None) 
     first, last = _window(max(rows.values(), key=lambda each: each[-1]["step"]), window)
     for (name, each), color in zip(rows.items(), (palette.BLUE, palette.ORANGE, palette.GREEN, palette.RED), strict=False):
         for axes, shown in ((whole, each), (detail, _between(each, first, last))):
-            _draw_curve(axes, shown, column, name, color)
+            _draw_curve(axes, shown, column, name, color, style="-" if color == palette.BLUE else "--")
     for axes in (whole, detail):
-        axes.set(xlabel="step", ylabel=f"{column} loss")
+        axes.set(xlabel="step", ylabel=column if column == "loss" else f"{column} loss")
         axes.legend(frameon=False)
     whole.set(title="all steps", yscale="log")
     detail.set(title=f"steps {first:,} to {last:,}")
@@ -127,8 +127,8 @@ def _draw_losses(axes, rows: Rows, adversarial_weight: float = 0.0) -> None:
         _draw_curve(axes, rows, "adversarial", f"{adversarial_weight:g} x adversarial loss", palette.RED, adversarial_weight)
 
 
-def _draw_curve(axes, rows: Rows, column: str, label: str, color: str, factor: float = 1.0) -> None:
+def _draw_curve(axes, rows: Rows, column: str, label: str, color: str, factor: float = 1.0, style: str = "-") -> None:
     """As recorded in a pale line, and smoothed in a bold one."""
     steps, values = [row["step"] for row in rows], factor * np.array([row[column] for row in rows])
     axes.plot(steps, values, color=color, linewidth=0.8, alpha=0.35)
-    axes.plot(steps, smooth(values), color=color, label=label)
+    axes.plot(steps, smooth(values), style, color=color, label=label)

@@ -21,7 +21,7 @@ from srgan.runs.paths import Paths
 from srgan.upscale import network
 
 METHODS = ["nearest", "bicubic", "srresnet", "srgan"]
-MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb"}
+MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb", "detail"}
 
 
 def give_weights(config: Config, paths: Paths, stage: str, seed: int, step: int = 0, seconds: float = 0.0) -> keras.Model:

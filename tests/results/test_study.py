@@ -17,8 +17,9 @@ from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.results import frechet, frechet_features, metrics, study
 from srgan.runs import notebook_runner
-from srgan.runs.paths import Paths
+from srgan.runs.paths import PROJECT, Paths
 from srgan.upscale import network
+from tests.exercises import run_answers_too
 from tools import readme, stamp
 from tools.__main__ import main as tools
 
@@ -53,6 +54,55 @@ def ran(tmp_path_factory):
         patch.setenv("SRGAN_MOBILENET", str(workdir / "mobilenet.npz"))
         assert main(["study", *arguments, *(f"--set={name}={value}" for name, value in SMALL.items())]) == 0
     return workdir
+
+
+@pytest.fixture(scope="module")
+def ran_small(tmp_path_factory):
+    """The working directory after notebook 07 as it is by default, with a smaller network, and the answers to its exercises."""
+    workdir = tmp_path_factory.mktemp("small")
+    changes = {"blocks": 1, "filters": 8, "hr_size": 48, "batch_size": 4, "pretrain_steps": 20}
+    with pytest.MonkeyPatch.context() as patch:
+        run_answers_too(patch)
+        name = notebook_runner.STUDY
+        notebook_runner.execute(name, {"workdir": str(workdir), "changes": changes}, workdir / f"{name}.ipynb")
+    return workdir
+
+
+def test_by_default_the_notebook_downloads_nothing_and_scores_both_models_on_the_samples(ran_small):
+    results = study.read(ran_small / "output" / "study")
+    assert list(results["sets"]) == ["varied", "textures"] and set(results["steps"].values()) == {20}
+    for domain, by in results["sets"].items():
+        assert [scores["images"] for scores in by.values()] == [24] * 3
+        for key, (value, low, high) in results["differences"][domain].items():
+            assert low <= value <= high and value == pytest.approx(by["textures"][key] - by["varied"][key], abs=1e-3)
+    assert not (ran_small / "data" / "downloads").exists() and not (ran_small / "data" / "features").exists()
+
+
+def test_the_stored_results_are_those_of_the_page():
+    page = (PROJECT / "docs" / "study.md").read_text(encoding="utf-8")
+    assert study.table(study.stored()).markdown() in page
+
+
+def test_the_interval_of_a_difference_holds_it_and_shrinks_with_more_pictures():
+    rng = np.random.default_rng(0)
+
+    def of(count, shift):
+        values = rng.normal(size=count)
+        features = rng.normal(size=(count, 3))
+        return {"psnr_y": 30 + shift + values, "ssim_y": 0.8 + values / 100, "hr": features, "sr": features + shift}
+
+    widths = []
+    for count in (20, 500):
+        value, low, high = study.difference(of(count, 0.0), of(count, 1.0))["psnr_y"]
+        assert low < value < high
+        widths.append(high - low)
+    assert widths[0] > 3 * widths[1]
+
+
+def test_two_groups_of_one_kind_come_nearer_the_more_they_hold():
+    found = np.random.default_rng(0).normal(size=(400, 8))
+    means = frechet.halves_apart(found, [10, 50, 200])
+    assert means[10] > 3 * means[50] > 6 * means[200] > 0
 
 
 def test_both_models_are_trained_alike_and_each_on_its_own_photos(ran):
@@ -103,7 +153,7 @@ def test_docs_get_the_table_and_no_faces(ran, tmp_path, monkeypatch, capsys):
     assert text.startswith(f"above\n{mark}\n| held-out photos |") and text.endswith(f"{readme.END}\nbelow\n")
     assert "| faces (4 images) | Model B (faces) |" in text and "6 steps a model" in text
     assert {path.name for path in (tmp_path / "docs").iterdir()} == {
-        "study.md", "study_frechet.jpg", "study_content.jpg"}  # fmt: skip
+        "study.json", "study.md", "study_frechet.jpg", "study_content.jpg"}  # fmt: skip
     assert "study.md" in capsys.readouterr().out
 
 

@@ -18,6 +18,7 @@ from srgan.errors import SRGANError
 from srgan.presets import PRESETS
 from srgan.runs import notebook_runner
 from srgan.runs.paths import PROJECT
+from tests.exercises import answers, run_answers_too
 from tools import stamp
 
 # The real photos and the real notebooks, a small network and few steps.
@@ -84,18 +85,38 @@ def test_every_notebook_offers_experiments(committed):
     assert 2 <= tries.source.partition("**To try")[2].count("\n- ") <= 3
 
 
-def test_links_between_notebooks_lead_somewhere(committed):
+def test_every_notebook_has_exercises_with_answers_folded_away(committed):
+    _, notebook = committed
+    (exercises,) = [cell for cell in notebook.cells if cell.source.startswith("## Exercises")]
+    assert 2 <= len(answers(notebook)) <= 3 and exercises.source.count("<summary>Answer</summary>") == len(answers(notebook))
+
+
+def test_every_figure_has_words_that_say_what_to_look_at(series):
+    for name, notebook in executed(series).items():
+        for cell in code_cells(notebook):
+            for output in pictures(cell):
+                assert output.metadata["image/png"]["alt"], name
+
+
+def test_the_head_tells_what_run_all_costs(committed):
+    _, notebook = committed
+    assert re.search(r"\*\*Run all takes:\*\* .*CPU cores.*T4", notebook.cells[0].source)
+
+
+def test_links_in_notebooks_lead_somewhere(committed):
     _, notebook = committed
     for cell in notebook.cells:
-        for target in re.findall(r"\]\((\w+\.ipynb)\)", cell.source):
-            assert (notebook_runner.FOLDER / target).is_file()
+        for target in re.findall(r"\]\(([\w./-]+\.(?:ipynb|md|py))[)#]", cell.source):
+            assert (notebook_runner.FOLDER / target).is_file(), target
 
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory):
     """The working directory after the whole series ran once."""
     workdir = tmp_path_factory.mktemp("series")
-    notebook_runner.run(TINY | {"workdir": str(workdir)}, workdir / "output" / "quick")
+    with pytest.MonkeyPatch.context() as patch:
+        run_answers_too(patch)
+        notebook_runner.run(TINY | {"workdir": str(workdir)}, workdir / "output" / "quick")
     return workdir
 
 

@@ -17,7 +17,7 @@ def misleading(hr: np.ndarray) -> dict[str, np.ndarray]:
     luma = metrics.luma(hr)[..., None]
     weights = np.array([65.481, 128.553, 24.966]) / 255
     # A change of colour that luma does not see: more red, less green.
-    tint = np.clip(hr + 60.0 * np.array([1.0, -weights[0] / weights[1], 0.0]), 0, 255)
+    tint = np.clip(hr + 40.0 * np.array([1.0, -weights[0] / weights[1], 0.0]), 0, 255)
     tinted = np.clip(tint + (luma - metrics.luma(np.round(tint).astype(np.uint8))[..., None]) / weights.sum(), 0, 255)
     return {
         "HR": hr,
@@ -62,6 +62,8 @@ def perception_distortion(results: dict, perceptual: str, set_name: str = "") ->
     left.set(title="published, Set14", xlabel="PSNR-Y, dB (distortion: right is better)", ylabel="mean opinion, 1 to 5")
     measure = evaluation.MEASURES[perceptual]
     for method, values in results["sets"][set_name].items():
+        if method == "nearest":
+            continue  # its blocks would count as detail
         _point(right, values["psnr_y"], values[perceptual], evaluation.METHODS[method])
     right.set(title=f"this run, {set_name}", xlabel="PSNR-Y, dB", ylabel=measure.heading)
     if measure.best is min:
