@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import zipfile
 
 import nbformat
 import numpy as np
@@ -21,6 +22,7 @@ from srgan.presets import preset
 from srgan.results import widgets
 from srgan.runs import notebook_runner, weights
 from srgan.upscale import network
+from tests.exercises import run_answers_too
 from tests.results.test_widgets import choose
 
 
@@ -45,7 +47,9 @@ def photo(tmp_path):
 def test_run_all_shows_a_photo_before_and_after(own_weights, photo, tmp_path):
     workdir, model = own_weights
     parameters = {"model": model, "workdir": str(workdir), "photo": str(photo)}
-    notebook_runner.execute(notebook_runner.UPSCALE, parameters, tmp_path / "06.ipynb")
+    with pytest.MonkeyPatch.context() as patch:
+        run_answers_too(patch)
+        notebook_runner.execute(notebook_runner.UPSCALE, parameters, tmp_path / "06.ipynb")
     notebook = nbformat.read(tmp_path / "06.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "".join(output.get("text", "") for output in outputs)
@@ -58,7 +62,7 @@ def test_run_all_shows_a_photo_before_and_after(own_weights, photo, tmp_path):
     for picture, upscaler in ((before, network.bicubic), (after, network.load(workdir / model))):
         assert picture.size == (240, 160)
         assert np.abs(np.asarray(picture).astype(int) - upscaler(lr)).mean() < 3  # JPEG
-    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
     assert any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
 
 
@@ -75,6 +79,18 @@ def test_a_photo_from_the_button_is_upscaled_shown_and_can_be_downloaded(own_wei
     content = base64.b64decode(re.search(r"base64,([\w+/=]+)", link).group(1))
     assert content == (folder / "my photo_x4.png").read_bytes() and 'download="my photo_x4.png"' in link
     assert "notes.jpg is no image" in capsys.readouterr().out
+
+
+def test_several_photos_can_be_downloaded_as_one_zip(own_weights, photo, tmp_path, monkeypatch):
+    workdir, model = own_weights
+    shown = []
+    monkeypatch.setattr(widgets, "display", shown.append)
+    box = widgets.upload_photos(utils.start_upscaling(model, str(workdir))[0], tmp_path / "out")
+    choose(box.children[0], {"a.png": photo.read_bytes(), "b.png": photo.read_bytes()})
+    content = base64.b64decode(re.search(r"base64,([\w+/=]+)", shown[-1].data).group(1))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["a_x4.png", "b_x4.png"]
+        assert archive.read("a_x4.png") == (tmp_path / "out" / "a_x4.png").read_bytes()
 
 
 def test_weights_that_are_not_there_are_told_in_words(tmp_path):

@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from srgan.config import Config
 from srgan.data import images, preparation
@@ -66,3 +66,12 @@ def contact_sheet(photos: list[np.ndarray], side: int = 120, columns: int = 8) -
         thumbnail.thumbnail((side, side))
         sheet.paste(thumbnail, (i % columns * (side + 4), i // columns * (side + 4)))
     return sheet
+
+
+def written(words: str, height: int) -> np.ndarray:
+    """`words` in black on white, letters about `height` pixels high: (H, W, 3) uint8, both sides multiples of 4."""
+    font = ImageFont.load_default(height)
+    left, top, right, bottom = font.getbbox(words)
+    sheet = Image.new("RGB", (right - left + 2 * height, bottom - top + 2 * height), "white")
+    ImageDraw.Draw(sheet).text((height - left, height - top), words, fill="black", font=font)
+    return images.crop_to_scale(np.asarray(sheet))

@@ -10,6 +10,7 @@ import html
 import io
 import mimetypes
 import uuid
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,8 +83,8 @@ def download_link(path: Path) -> HTML:
     return HTML(f'<p><a download="{name}" href="data:{kind};base64,{content}">Download {name}</a> ({size / 1e6:.1f} MB)</p>')
 
 
-def upload(accept: str, use: Callable[[str, bytes], None]) -> ipywidgets.Widget:
-    """A button that takes files from the reader's disk and calls `use(name, content)` for each, its output below.
+def upload(accept: str, use: Callable[[list[tuple[str, bytes]]], None]) -> ipywidgets.Widget:
+    """A button that takes files from the reader's disk and calls `use` with the (name, content) of all, its output below.
 
     `accept`: such as "image/*". Returns the widget, for the notebook to show; works in Colab, Jupyter and VS Code.
     """
@@ -92,8 +93,7 @@ def upload(accept: str, use: Callable[[str, bytes], None]) -> ipywidgets.Widget:
     def received(change: dict) -> None:
         with output:
             output.clear_output(wait=True)
-            for name, content in _files(change["new"]):
-                use(name, content)
+            use(_files(change["new"]))
 
     button.observe(received, names="value")
     return ipywidgets.VBox([button, output])
@@ -107,9 +107,17 @@ def _files(value) -> list[tuple[str, bytes]]:
 
 
 def upload_photos(upscaler: network.Upscaler, folder: Path) -> ipywidgets.Widget:
-    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded."""
+    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded.
 
-    def use(name: str, content: bytes) -> None:
+    Several at once can be downloaded as one ZIP too.
+    """
+
+    def use(chosen: list[tuple[str, bytes]]) -> None:
+        made = [target for name, content in chosen if (target := use_one(name, content))]
+        if len(made) > 1:
+            display(download_link(_zipped(made, folder / "upscaled.zip")))
+
+    def use_one(name: str, content: bytes) -> Path | None:
         source = folder / "uploaded" / Path(name).name
         try:
             source.parent.mkdir(parents=True, exist_ok=True)
@@ -119,8 +127,21 @@ def upload_photos(upscaler: network.Upscaler, folder: Path) -> ipywidgets.Widget
             sr = pictures.read(target)
         except SRGANError as error:
             print(error)
-            return
+            return None
         display(slider(network.bicubic(lr.shown()), sr.shown(), ("bicubic", "upscaled")))
         display(download_link(target))
+        return target
 
     return upload("image/*", use)
+
+
+def _zipped(paths: list[Path], target: Path) -> Path:
+    """One ZIP of the files at `paths`; pictures are packed already, so they are only stored."""
+
+    def write(temporary: Path) -> None:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for path in paths:
+                archive.write(path, path.name)
+
+    write_atomically(target, write)
+    return target

@@ -59,7 +59,7 @@ def choose(button: ipywidgets.FileUpload, files: dict[str, bytes]) -> None:
 
 def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widgets():
     got = []
-    box = widgets.upload("image/*", lambda name, content: got.append((name, content)))
+    box = widgets.upload("image/*", got.extend)
     assert box.children[0].multiple
     choose(box.children[0], {"a.png": b"1", "b.png": b"2"})
     assert got == [("a.png", b"1"), ("b.png", b"2")]
