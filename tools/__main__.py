@@ -58,6 +58,14 @@ def stamp(options: argparse.Namespace) -> None:
     _tell("stamped", stamp.stamp())
 
 
+def tour(options: argparse.Namespace) -> None:
+    """The notebooks, run, as pages."""
+    load_tensorflow()
+    from tools import tour
+
+    _tell("wrote", tour.make(options.executed))
+
+
 def study_docs(options: argparse.Namespace) -> None:
     """The table and the curves of a study that was run."""
     load_tensorflow()
@@ -94,6 +102,10 @@ COMMANDS: Commands = {
         ],
     ),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README", []),
+    "tour": (
+        tour, "run all notebooks and write them as pages with their pictures into docs/tour/",
+        [argument("--executed", type=Path, metavar="DIR", help="a folder of notebooks that were run before")],
+    ),
     "study-docs": (
         study_docs, "write the results of `srgan study` into docs/study.md",
         [argument("--folder", type=Path, default=PROJECT / "output" / "study", metavar="DIR", help="what the study wrote")],

@@ -196,6 +196,8 @@ def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
 
     After the rows of a benchmark stand published ones, marked as such; a note below the table names their source.
     """
+    everywhere = [values.keys() for by_method in results["sets"].values() for values in by_method.values()]
+    measures = tuple(key for key in measures if all(key in keys for keys in everywhere))  # older results have fewer
     rows = []
     for name, by_method in results["sets"].items():
         best = {key: MEASURES[key].best((values[key] for values in by_method.values()), key=_order) for key in measures}

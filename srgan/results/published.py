@@ -28,7 +28,7 @@ NUMBERS = {
     },
 }
 # How 26 people rated the pictures of Set14, from 1 (bad) to 5 (excellent), in the mean; table 2 too.
-OPINIONS = {"Set14": {"bicubic": 1.80, "SRCNN": 2.26, "SelfExSR": 2.34, "SRResNet": 2.98, "SRGAN": 3.72}}
+MEAN_OPINION_SCORES = {"Set14": {"bicubic": 1.80, "SRCNN": 2.26, "SelfExSR": 2.34, "SRResNet": 2.98, "SRGAN": 3.72}}
 IMAGES = {"Set5": 5, "Set14": 14, "BSD100": 100}
 SOURCE = (
     "Published: Ledig et al. 2017 (arXiv 1609.04802), table 2. Their SSIM is by another program (daala) and higher than "

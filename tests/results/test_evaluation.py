@@ -16,6 +16,7 @@ from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.results import comparisons, evaluation, metrics, published
+from srgan.results.tables import Bold
 from srgan.runs import weights
 from srgan.runs.paths import Paths
 from srgan.upscale import network
@@ -118,7 +119,7 @@ def test_the_means_are_the_means_of_the_images(evaluated):
         for method, values in by_method.items():
             measured = results["per_image"][name][method].values()
             for measure in MEASURES:
-                rounded = 0.0006 if "psnr" in measure else 0.00006
+                rounded = 0.6 * 10 ** -(evaluation.MEASURES[measure].decimals + 1)
                 assert values[measure] == pytest.approx(sum(m[measure] for m in measured) / len(measured), abs=rounded)
 
 
@@ -176,7 +177,7 @@ def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_f
     text = (paths.output / "results.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
     count = len(preparation.prepare(config, paths).test)
-    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "images": count}
+    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "detail": 1.0, "images": count}
     assert results["sets"]["held-out"]["bicubic"] == perfect
     assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
     assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
@@ -287,7 +288,7 @@ def test_measure_gives_each_image_to_each_method(monkeypatch):
     measured = evaluation.measure(iter(pairs), {"spy": spy, "perfect": lambda lr: pairs[0][2]})
     assert [lr is pair[1] for lr, pair in zip(given, pairs, strict=True)] == [True, True]
     one = pytest.approx(1.0)
-    assert measured["perfect"]["a"] == {"psnr_y": None, "psnr_rgb": None, "ssim_y": one, "ssim_y_uniform": one}
+    assert measured["perfect"]["a"] == {"psnr_y": None, "psnr_rgb": None, "ssim_y": one, "ssim_y_uniform": one, "detail": one}
     means = evaluation.mean(measured["perfect"])
     assert means["psnr_y"] is None and means["ssim_y"] < 1 and means["images"] == 2
     assert measured["spy"]["b"]["psnr_y"] == pytest.approx(luma_psnr(pairs[1][2], network.nearest(pairs[1][1])))
@@ -319,13 +320,24 @@ def test_the_table_marks_the_best_of_each_set():
 
 
 def test_the_table_can_show_every_measure():
-    values = {"psnr_y": 30.0, "ssim_y": 0.9, "ssim_y_uniform": 0.91, "psnr_rgb": None, "images": 3}
+    values = {"psnr_y": 30.0, "ssim_y": 0.9, "ssim_y_uniform": 0.91, "psnr_rgb": None, "detail": 0.5, "images": 3}
     lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(evaluation.MEASURES)).markdown().splitlines()
     assert lines == [
-        "| set (images) | method | PSNR-Y, dB | SSIM-Y | SSIM-Y 7x7 | PSNR-RGB, dB |",
-        "|---|---|---|---|---|---|",
-        "| held-out (3) | bicubic | **30.00** | **0.9000** | **0.9100** | **∞** |",
+        "| set (images) | method | PSNR-Y, dB | SSIM-Y | SSIM-Y 7x7 | PSNR-RGB, dB | detail |",
+        "|---|---|---|---|---|---|---|",
+        "| held-out (3) | bicubic | **30.00** | **0.9000** | **0.9100** | **∞** | **0.50** |",
     ]
+
+
+def test_the_table_of_older_results_has_the_measures_that_they_have():
+    results = {"sets": {"held-out": {"bicubic": {"psnr_y": 30.0, "ssim_y": 0.9, "images": 3}}}}
+    assert evaluation.table(results, tuple(evaluation.MEASURES)).head[2:] == ("PSNR-Y, dB", "SSIM-Y")
+
+
+def test_the_best_detail_is_as_much_as_hr_has():
+    values = {method: {"detail": detail, "images": 3} for method, detail in (("bicubic", 0.5), ("srresnet", 0.9), ("srgan", 1.2))}
+    rows = evaluation.table({"sets": {"held-out": values}}, ("detail",)).rows
+    assert [str(cell) for _, _, cell in rows if isinstance(cell, Bold)] == ["0.90"]
 
 
 # Table 2 of arXiv 1609.04802v5, as its text has it: Set5, Set14, BSD100; SRCNN, SelfExSR, SRResNet, SRGAN among its columns.

@@ -57,7 +57,7 @@ def perception_distortion(results: dict, perceptual: str, set_name: str = "") ->
     set_name = set_name or next(iter(results["sets"]))
     figure = Figure(figsize=(11, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for method, opinion in published.OPINIONS["Set14"].items():
+    for method, opinion in published.MEAN_OPINION_SCORES["Set14"].items():
         _point(left, published.NUMBERS["Set14"][method]["psnr_y"], opinion, method)
     left.set(title="published, Set14", xlabel="PSNR-Y, dB (distortion: right is better)", ylabel="mean opinion, 1 to 5")
     measure = evaluation.MEASURES[perceptual]
