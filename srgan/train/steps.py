@@ -83,7 +83,8 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             sr = generator(batch.lr, training=True)
             phases = losses.weighted_phase_loss(config.loss, batch.hr, sr)
             hr, sr = rolled(config, batch, batch.hr, sr)
-            hr_logits, sr_logits = judged(config, discriminator(hr, training=True), discriminator(sr, training=True))
+            d_of_hr, d_of_sr = discriminator(hr, training=True), discriminator(sr, training=True)
+            hr_logits, sr_logits = judged(config, d_of_hr, d_of_sr)
 
             # D learns to tell HR from SR (paper eq. 2, the inner maximum) ...
             d_loss = losses.discriminator_loss(hr_logits, sr_logits, batch.real, batch.fake)
@@ -93,11 +94,10 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
 
         # ... and G to be like HR in content while D takes SR for HR (paper eq. 3).
         with tape:
-            answers = hr_logits, sr_logits
             if config.optimization.alternate:
-                answers = judged(config, hr_logits, discriminator(sr, training=True))
+                d_of_sr = discriminator(sr, training=True)
             content = losses.content_loss(config.loss, features, hr, sr)
-            adversarial = losses.adversarial_loss(config.loss, *answers, batch.wanted)
+            adversarial = losses.adversarial_loss(config.loss, *judged(config, d_of_hr, d_of_sr), batch.wanted)
             g_loss = content + config.loss.adversarial_weight * adversarial
             g_loss += phases + losses.weighted_total_variation(config.loss, sr)
         g_gradients = gradients(tape, g_loss, generator, g_optimizer)
@@ -105,8 +105,8 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             d_optimizer.apply(d_gradients, discriminator.trainable_variables)
         g_optimizer.apply(g_gradients, generator.trainable_variables)
 
-        reported = {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss}
-        return reported | d_outputs(hr_logits, sr_logits)
+        told = {"perceptual": g_loss, "content": content, "adversarial": adversarial, "discriminator": d_loss}
+        return told | d_outputs(hr_logits, sr_logits)
 
     return step
 
