@@ -79,10 +79,11 @@ def upscale(options: argparse.Namespace) -> None:
     from srgan.upscale import batch, files, targets
 
     names = options.compare or [options.model]
-    models = files.models_of(names)
+    models = files.models_of(names, options.strength, options.ensemble)
     panels = files.panels_of(options.panels or "sr") if options.panels or options.compare else ()
     upscaler = next(iter(models.values()))
-    how = [*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels, *["preview"] * options.preview]
+    how = [*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels, *["preview"] * options.preview,
+           *[f"strength {options.strength}"] * (options.strength != 1), *["ensemble"] * options.ensemble]  # fmt: skip
     how = " ".join(how)  # the same again is done already
 
     def work(source: Path, target: Path) -> str:
@@ -193,6 +194,8 @@ def frechet(options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
+    """How pictures look, in numbers."""
+    load_tensorflow()
     from srgan.results import evaluation, perceptual
     from srgan.runs.paths import write_json
 
@@ -272,6 +275,10 @@ COMMANDS: Commands = {
                      help="a folder, or for one input a file (default: beside the input)"),
             argument("--model", default="", metavar="srgan|srresnet|fast|FILE",
                      help="weights of the project, or a run's .weights.h5 (default: the best there are)"),
+            argument("--strength", type=float, default=1.0, metavar="0..1",
+                     help="between srresnet (0, closest to the truth) and srgan (1, the most texture; the default)"),
+            argument("--ensemble", action="store_true",
+                     help="the mean over eight orientations: a little closer to the truth, smoother, and eight times as long"),
             FORCE,
             argument("--panels", metavar="lr,nearest,bicubic,sr,hr",
                      help="write these side by side instead; with hr the input is HR, and made smaller first"),

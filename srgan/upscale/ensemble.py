@@ -8,6 +8,7 @@ orientations, Hinton et al. 2015 on distillation.)
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,24 @@ from srgan.upscale import network
 from srgan.upscale.network import Upscaler
 
 
-def self_ensemble(upscaler: Upscaler) -> Upscaler:
+class SelfEnsemble:
     """The mean of the results of `upscaler` for an image flipped or not and turned by 0, 90, 180 and 270 degrees, turned back."""
 
-    def mean(lr: np.ndarray) -> np.ndarray:
-        """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8."""
-        srs = []
+    def __init__(self, upscaler: Upscaler):
+        self._upscaler = upscaler
+
+    def __call__(self, lr: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 or uint16 -> (4 H, 4 W, 3) of the same type."""
+        total = np.float32(0)
         for image, flip in ((lr, 1), (lr[:, ::-1], -1)):
             for turns in range(4):
-                sr = upscaler(np.ascontiguousarray(np.rot90(image, turns)))
-                srs.append(np.rot90(sr, -turns)[:, ::flip])
-        return np.round(np.mean(srs, axis=0)).astype(np.uint8)
+                sr = self._upscaler(np.ascontiguousarray(np.rot90(image, turns)))
+                total = total + np.rot90(sr, -turns)[:, ::flip]
+        return np.round(total / 8).astype(lr.dtype)
 
-    return mean
+    def bands(self, lr: np.ndarray) -> Iterator[np.ndarray]:
+        """SR in one band: it is made as a whole, and held in memory."""
+        yield self(lr)
 
 
 class Teacher:
@@ -42,7 +48,7 @@ class Teacher:
 
     @functools.cached_property
     def _upscaler(self) -> Upscaler:
-        return self_ensemble(network.load(self._path))
+        return SelfEnsemble(network.load(self._path))
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (4 H, 4 W, 3) uint8. Raises SRGANError if the weights are damaged."""

@@ -14,6 +14,7 @@ from srgan.data.pictures import Picture
 from srgan.errors import SRGANError
 from srgan.runs import weights
 from srgan.upscale import image_files, network
+from srgan.upscale.ensemble import SelfEnsemble
 from srgan.upscale.network import Network
 from srgan.upscale.targets import SUFFIX, require_free
 
@@ -113,10 +114,11 @@ def _video():
     return video
 
 
-def open_model(name: str) -> Network:
+def open_model(name: str, strength: float = 1.0, ensemble: bool = False) -> Network | SelfEnsemble:
     """The upscaler by the weights that `name` means: "" for the best of those that come with the project, one of their names, or a
-    file. Raises SRGANError if there are none, or if they are damaged or not weights of this project."""
-    return network.load(weights_of(name))
+    file; `strength` as in `network.load`. Raises SRGANError if there are none, or if they are damaged or not of this project."""
+    upscaler = network.load(weights_of(name), strength)
+    return SelfEnsemble(upscaler) if ensemble else upscaler
 
 
 def weights_of(name: str) -> Path:
@@ -164,11 +166,11 @@ def panels_of(text: str) -> tuple[str, ...]:
     return panels
 
 
-def models_of(names: list[str]) -> dict[str, Network]:
+def models_of(names: list[str], strength: float = 1.0, ensemble: bool = False) -> dict[str, Network | SelfEnsemble]:
     """The upscaler of each of `names`, by its file's name, with as many folders as tell them apart."""
     paths = [Path(name) for name in names]
     for count in range(1, max(len(path.parts) for path in paths) + 1):
         shown = [str(Path(*path.parts[-count:])) if path.parts else "" for path in paths]
         if len(set(shown)) == len(shown):
             break
-    return {label: open_model(name) for label, name in zip(shown, names, strict=True)}
+    return {label: open_model(name, strength, ensemble) for label, name in zip(shown, names, strict=True)}

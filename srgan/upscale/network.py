@@ -19,6 +19,7 @@ from srgan.models import precision
 from srgan.runs import weights
 from srgan.upscale import body_and_tail, tiles
 from srgan.upscale.folding import folded
+from srgan.upscale.strength import mixed
 
 Upscaler = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> (4 H, 4 W, 3) uint8
 
@@ -167,9 +168,13 @@ def fast(generator: keras.Model, config: Config, wanted: str = "auto") -> Networ
     return reduced if agree(exact, reduced) else exact
 
 
-def load(path: Path) -> Network:
-    """The upscaler of the weights at `path`, made for speed. Raises SRGANError as `weights.load` does."""
-    return fast(weights.load(path), settings(**weights.card(path)["network"]))
+def load(path: Path, strength: float = 1.0) -> Network:
+    """The upscaler of the weights at `path`, made for speed. Raises SRGANError as `weights.load` does.
+
+    `strength` below 1: mixed with those of the project's SRResNet, from which they must have been trained (strength.py).
+    """
+    generator = weights.load(path) if strength == 1 else mixed(weights.find("srresnet"), path, strength)
+    return fast(generator, settings(**weights.card(path)["network"]))
 
 
 def agree(exact: Network, reduced: Network, share: float = 0.999) -> bool:

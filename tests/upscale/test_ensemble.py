@@ -26,11 +26,11 @@ def turned(image: np.ndarray, flip: int, turns: int) -> np.ndarray:
 
 
 def test_an_upscaler_that_treats_all_orientations_alike_is_its_own_mean():
-    assert (ensemble.self_ensemble(network.nearest)(LR) == network.nearest(LR)).all()
+    assert (ensemble.SelfEnsemble(network.nearest)(LR) == network.nearest(LR)).all()
 
 
 def test_the_mean_is_the_same_in_all_orientations_and_rounded():
-    mean = ensemble.self_ensemble(slanted)
+    mean = ensemble.SelfEnsemble(slanted)
     assert not (slanted(np.rot90(LR)) == np.rot90(slanted(LR))).all()
     for flip, turns in ORIENTATIONS:
         assert (mean(turned(LR, flip, turns)) == turned(mean(LR), flip, turns)).all()
