@@ -17,7 +17,8 @@ from srgan.data.images import crop_to_scale, read_image
 from srgan.data.media import PICTURES
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
-from srgan.runs.paths import PARTIAL, Paths
+from srgan.runs.locks import only_one
+from srgan.runs.paths import PARTIAL, Paths, remove_folder
 from srgan.runs.progress import shows_bars
 
 
@@ -30,6 +31,13 @@ def fetch_benchmark(name: str, paths: Paths) -> Path:
     folder, benchmark = paths.data / "benchmarks" / name, BENCHMARKS[name]
     if (folder / "HR").is_dir() and (folder / "LR_x4").is_dir():
         return folder
+    with only_one(folder):
+        return _fetch(name, benchmark, folder, paths)
+
+
+def _fetch(name: str, benchmark: Benchmark, folder: Path, paths: Paths) -> Path:
+    if (folder / "HR").is_dir() and (folder / "LR_x4").is_dir():
+        return folder  # another process has fetched it meanwhile
     if folder.exists():
         raise SRGANError(f"{folder} is there, but without HR and LR_x4 in it. Move it away and run the same again.")
     ways = [_image_by_image, _from_archive] if benchmark.sha256 else [_from_archive, _image_by_image]
@@ -100,7 +108,7 @@ def _from_archive(name: str, benchmark: Benchmark, folder: Path, paths: Paths) -
     """A finished folder beside `folder`, out of the archive of all four sets."""
     archive = fetch(BENCHMARK_ARCHIVE, paths.downloads)
     partial = folder.with_name(f"{PARTIAL}{name}-archive")
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_folder(partial)
     unpack(archive, partial, lambda member: _name_in_set(member, benchmark.inside))
     complaint = _pairing(partial, benchmark)
     if complaint:

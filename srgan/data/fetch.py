@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from srgan.data.download import TIMEOUT, MirrorError, disk_faults, download, download_from_drive, human, require_space, size_of
 from srgan.errors import SRGANError
+from srgan.runs.locks import only_one
 from srgan.runs.paths import PARTIAL, write_atomically
 
 DRIVE = "gdrive:"  # how the mirrors on Google Drive begin; the file's id follows
@@ -36,6 +37,11 @@ def fetch(file: RemoteFile, folder: Path, room: int = 0, timeout: float = TIMEOU
     small, or if another file lies under the name.
     """
     path = folder / file.name
+    with only_one(path):
+        return _fetch(file, path, room, timeout)
+
+
+def _fetch(file: RemoteFile, path: Path, room: int, timeout: float) -> Path:
     file = _with_recorded_checksum(file, path)
     if path.exists():
         complaint = fault(path, file)

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +25,8 @@ from srgan.data.dataset import SPLITS, Dataset, checksum, read_manifest
 from srgan.data.images import centre_crop, crop_to_scale, degrade, read_image, resize
 from srgan.data.sources import Photo
 from srgan.errors import SRGANError
-from srgan.runs.paths import Paths, write_json
+from srgan.runs.locks import only_one
+from srgan.runs.paths import PARTIAL, Paths, remove_folder, write_json
 
 FORMAT = 2
 
@@ -60,12 +60,13 @@ def prepare(config: Config, paths: Paths, teacher: Teacher | None = None) -> Dat
         found = sources.photos(config.data.dataset, paths.downloads)
     photos = sources.choose(found, config)
     folder = paths.data / _key(config, settings, photos)
-    if folder.is_dir():
-        try:
-            return Dataset(folder, config)
-        except SRGANError as damage:
-            print(damage)
-    _write(config, settings, photos, folder, teacher)
+    with only_one(folder):
+        if folder.is_dir():
+            try:
+                return Dataset(folder, config)
+            except SRGANError as damage:
+                print(damage)
+        _write(config, settings, photos, folder, teacher)
     return Dataset(folder, config)
 
 
@@ -115,13 +116,13 @@ def _same_source(one: str, other: str) -> bool:
 
 def _write(config: Config, settings: dict, photos: list[Photo], folder: Path, teacher: Teacher | None) -> None:
     """Prepare into a partial folder beside `folder`, which takes its name only when it is whole."""
-    partial = folder.with_name(f".partial-{folder.name}")
+    partial = folder.with_name(f"{PARTIAL}{folder.name}")  # nobody else is at work there
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_folder(partial)
         partial.mkdir(parents=True)
         manifest = _pack(config, settings, photos, partial, teacher)
         write_json(partial / "manifest.json", manifest | {"checksum": checksum(manifest)})
-        shutil.rmtree(folder, ignore_errors=True)  # it is there only if it is damaged
+        remove_folder(folder)  # it is there only if it is damaged
         os.replace(partial, folder)
     except OSError as error:
         raise SRGANError(
@@ -129,7 +130,7 @@ def _write(config: Config, settings: dict, photos: list[Photo], folder: Path, te
             "Free some space or choose another working directory, then run the same again."
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_folder(partial)
 
 
 def _pack(config: Config, settings: dict, photos: list[Photo], folder: Path, teacher: Teacher | None) -> dict:

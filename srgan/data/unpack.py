@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 
 from srgan.data.download import require_space
 from srgan.errors import SRGANError
-from srgan.runs.paths import PARTIAL
+from srgan.runs.locks import only_one
+from srgan.runs.paths import PARTIAL, remove_folder
 from srgan.runs.progress import shows_bars
 
 Naming = Callable[[str], str | None]  # a member's name in the archive -> its name in the folder, None for what is not wanted
@@ -37,9 +38,15 @@ def unpack(archive: Path, folder: Path, naming: Naming) -> None:
     Raises SRGANError, before anything is written, if any member has an absolute name or one with "..", is a link that
     leads out or a device, or if the disk is too small; and if the archive is damaged, or holds nothing that is wanted.
     """
-    partial = folder.with_name(f"{PARTIAL}{folder.name}")
+    with only_one(folder):
+        if not folder.exists():  # else another process has done it meanwhile
+            _unpack(archive, folder, naming)
+
+
+def _unpack(archive: Path, folder: Path, naming: Naming) -> None:
+    partial = folder.with_name(f"{PARTIAL}{folder.name}")  # nobody else is at work there
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_folder(partial)
         partial.mkdir(parents=True)
         with _open(archive) as opened:
             members = list(_zipped(opened) if isinstance(opened, zipfile.ZipFile) else _tarred(opened, partial))
@@ -62,7 +69,7 @@ def unpack(archive: Path, folder: Path, naming: Naming) -> None:
             "Free some space or choose another working directory, then run the same again."
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_folder(partial)
 
 
 class _Bad(Exception):

@@ -18,7 +18,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from srgan.config import STAGES
@@ -40,11 +40,12 @@ ENTRY = {"bytes": whole(), "mtime_ns": whole(-(2**62)), "sha256": SHA256}
 class Mirror:
     """Keeps the run's files under `remote` equal to those of `paths`. `pull`, `start`, `wake` after each save, `close`."""
 
-    def __init__(self, paths: Paths, remote: Path, check: Callable[[], None] = lambda: None):
-        """`check` raises SRGANError if this session may not write any more."""
-        self._paths, self.remote, self._check = paths, remote, check
+    def __init__(self, paths: Paths, remote: Path, heartbeat: Heartbeat | None = None):
+        """`heartbeat`: of the session that may write to `remote`, as long as it holds the run."""
+        self._paths, self.remote, self._heartbeat = paths, remote, heartbeat
         self._manifest_path = remote / "model" / paths.run / "proven.json"
-        self._manifest = self._read_manifest()
+        self._manifest, self._generation = self._read_manifest()
+        self._has_claimed = False
         self._written: dict[str, tuple] = {}  # what this session has put on Drive: name -> `_looks` of it
         self._wanted, self._stop, self._idle = threading.Event(), threading.Event(), threading.Event()
         self._complaint, self._proven_at, self._clean = "", None, False
@@ -155,13 +156,12 @@ class Mirror:
         """One pass over the local files, in order of urgency. Raises OSError if the drive fails, SRGANError if the run is lost."""
         if not self.remote.is_dir():  # unmounted: a folder made in its place would be no copy at all
             raise OSError(errno.ENOENT, f"{self.remote} is gone")
-        if self._read_manifest() != self._manifest:  # lost, or a late write of another session lies there
-            self._write_manifest(self._manifest)
+        self._claim()
         for name, local in sorted(self._files(self._paths.workdir), key=_urgency):
             if self._stop.is_set():
                 return
             try:
-                if not self._is_proven(name, local):
+                if not self._is_proven(name, local, read_back=True):
                     self._copy(name, local)
             except FileNotFoundError:
                 if local.exists():  # else it is a checkpoint that was removed meanwhile
@@ -177,16 +177,41 @@ class Mirror:
         else:
             self._wanted.set()  # something was saved meanwhile
 
+    def _claim(self) -> None:
+        """See to it that this session's manifest lies on Drive. Raises SRGANError if a later session has put its own there."""
+        manifest, generation = self._read_manifest()
+        if not self._has_claimed:
+            self._generation = max(self._generation, generation) + 1
+            self._write_manifest(self._manifest)
+            self._has_claimed = True
+        elif generation > self._generation:
+            if self._heartbeat:
+                self._heartbeat.lost = True
+            raise SRGANError("Another session has trained this run meanwhile: this one writes no more to it.")
+        elif (manifest, generation) != (self._manifest, self._generation):  # lost, or a late write of an earlier session
+            self._write_manifest(self._manifest)
+
+    def _check(self) -> None:
+        """Raises SRGANError if this session may not write any more."""
+        if self._heartbeat:
+            self._heartbeat.check()
+
     def is_complete(self) -> bool:
         """Whether every file of the run, as it is now, is proven to lie on Drive."""
         return all(self._is_proven(name, local) for name, local in self._files(self._paths.workdir) if local.exists())
 
-    def _is_proven(self, name: str, local: Path) -> bool:
+    def _is_proven(self, name: str, local: Path, read_back: bool = False) -> bool:
         entry, stat = self._manifest.get(name), local.stat()
         if entry is None or (entry["bytes"], entry["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
             return False
         looks = _looks(self.remote / name)
-        return looks is not None and looks[0] == entry["bytes"] and self._written.get(name, looks) == looks
+        if looks is None or looks[0] != entry["bytes"]:
+            return False
+        if name not in self._written and read_back and not name.startswith("data/"):  # an earlier session wrote it: once more
+            if _sha256(self.remote / name) != entry["sha256"]:
+                return False
+            self._written[name] = looks
+        return self._written.get(name, looks) == looks
 
     def _copy(self, name: str, local: Path) -> None:
         """Write under a new name, read back, compare, move into place, look; then the manifest."""
@@ -275,20 +300,25 @@ class Mirror:
         stat = local.stat()
         return {"bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": _sha256(local)}
 
-    def _read_manifest(self) -> dict[str, dict]:
-        """What is proven to lie on `remote`; nothing if the manifest is missing or torn (the files are then looked at anew)."""
+    def _read_manifest(self) -> tuple[dict[str, dict], int]:
+        """What is proven to lie on `remote`, and the number of the session that says so.
+
+        Nothing if the manifest is missing or torn: the files are then looked at anew.
+        """
         try:
-            files = read_json(self._manifest_path, {"files": {...: ANYTHING}})["files"]
+            told = read_json(self._manifest_path, {"files": {...: ANYTHING}, "generation?": whole(0, 2**53)})
         except (Damaged, OSError):
-            return {}
-        return {name: {key: entry[key] for key in ENTRY} for name, entry in files.items() if _is_entry(entry)}
+            return {}, 0
+        files = told["files"]
+        entries = {name: {key: entry[key] for key in ENTRY} for name, entry in files.items() if _is_entry(entry)}
+        return entries, told.get("generation", 0)
 
     def _write_manifest(self, manifest: dict[str, dict]) -> None:
         """Make `manifest` the one on `remote`, and only then this object's."""
         self._check()
         unfinished = self._manifest_path.with_name(f".{secrets.token_hex(8)}{UNFINISHED}")
         unfinished.parent.mkdir(parents=True, exist_ok=True)
-        text = (json.dumps({"files": manifest}, indent=1) + "\n").encode()
+        text = (json.dumps({"generation": self._generation, "files": manifest}, indent=1) + "\n").encode()
         with open(unfinished, "xb") as file:
             file.write(text)
             file.flush()
@@ -318,7 +348,7 @@ def open_run(paths: Paths, progress: Progress) -> Iterator[tuple[Mirror | None, 
         if paths.drive is None:
             yield None, heartbeat
             return
-        mirror = Mirror(paths, paths.drive, heartbeat.check)
+        mirror = Mirror(paths, paths.drive, heartbeat)
         _pull(mirror, progress, holds_run=True)
         mirror.start()
         progress.standing = mirror.status

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import glob
 import hashlib
 import json
 import os
+import re
+import secrets
+import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -119,12 +124,13 @@ def _second_folder(drive: str | os.PathLike, workdir: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write(temporary)` make a file beside `path`, flush it to disk, then move it into place in one step.
 
-    The temporary name keeps the suffixes of `path`, which some writers look at. Raises SRGANError with the
-    system's reason (disk full, read-only, ...) if anything fails; what lay at `path` before is then untouched.
+    The temporary file is new, under a name that nobody can foretell; it ends like `path`, which some writers look at. Raises
+    SRGANError with the system's reason (disk full, read-only, ...) if anything fails; what lay at `path` is then untouched.
     """
-    temporary = path.with_name(f"{PARTIAL}{os.getpid()}-{_short(path.name)}")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(temporary)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
@@ -138,10 +144,30 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink()
 
 
+def remove_folder(folder: Path) -> None:
+    """Remove what lies at `folder` with all in it; a link itself, not where it leads."""
+    if folder.is_symlink():
+        folder.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_name(path: Path) -> Path:
+    """A new name beside `path`, with this process and this machine in it, by which `remove_abandoned` knows it."""
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{_machine()}{secrets.token_hex(4)}-{_short(path.name)}")
+
+
+@functools.cache
+def _machine() -> str:
+    """Four hexadecimal digits of this machine since its last start: elsewhere the same process number is another process."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    text = socket.gethostname() + (boot.read_text() if boot.is_file() else "")
+    return hashlib.sha256(text.encode()).hexdigest()[:4]
+
+
 def _short(name: str) -> str:
     """`name`, or its end and a hash where with PARTIAL before it the name would be longer than a disk takes."""
     encoded = os.fsencode(name)
-    if len(encoded) <= LONGEST_NAME - 24:
+    if len(encoded) <= LONGEST_NAME - 36:
         return name
     suffix = "".join(Path(name).suffixes[-2:])
     return hashlib.sha256(encoded).hexdigest()[:16] + (suffix if len(os.fsencode(suffix)) < 32 else "")
@@ -159,8 +185,9 @@ def _advice(error: OSError) -> str:
 def remove_abandoned(path: Path) -> None:
     """Remove the unfinished files that processes which are no more left of `write_atomically(path, ...)`."""
     for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(_short(path.name))}"):
-        pid = leftover.name.removeprefix(PARTIAL).split("-")[0]
-        if pid.isdecimal() and not _is_running(int(pid)):
+        pid, _, rest = leftover.name.removeprefix(PARTIAL).partition("-")
+        mine = rest.startswith(_machine()) or re.match(r"[0-9a-f]{12}-", rest) is None  # earlier versions name no machine
+        if pid.isdecimal() and len(pid) < 10 and mine and not _is_running(int(pid)):
             with contextlib.suppress(OSError):  # it may be gone by now, or be another person's
                 leftover.unlink()
 
