@@ -44,12 +44,13 @@ def write(
     subtitle: str = "",
     tags: dict[str, object] | None = None,
     prepare: Callable[[av.container.OutputContainer], None] = lambda container: None,
+    container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write frames at the times `stamps`, in `unit` seconds, with a tone as long and one line of subtitles.
 
     `tags`: attributes of the encoder, such as pix_fmt and color_range; `prepare` may add to the container.
     """
-    with av.open(str(path), "w") as container:
+    with av.open(f"file:{path}", "w", container_options=container_options or {}) as container:
         streams = []
         if video:
             rate = 1 / unit if unit > Fraction(1, 100) else 25
@@ -71,7 +72,7 @@ def write(
         if video:
             _show(container, shown, stamps, unit, picture)
         if audio:
-            _sound(container, heard, float((stamps[-1] + 1) * unit))
+            _sound(container, heard, float((stamps[-1] + 1 - stamps[0]) * unit))
         for stream in streams:
             container.mux(stream.encode(None))
         if text is not None:

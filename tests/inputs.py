@@ -12,16 +12,20 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
+import pyvips
 import skimage.data
 import tifffile
 from PIL import Image, ImageCms
 
-from srgan.data.metadata import ORIENTATION, png_chunk
+from srgan.data import pictures
+from srgan.data.metadata import ORIENTATION, XMP_KEY, png_chunk
 from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.presets import preset
-from srgan.upscale import files, network
+from srgan.upscale import files, network, video
+from tests import clips
 
 HEIGHT, WIDTH = 20, 30
 PHOTO = Image.fromarray(skimage.data.chelsea()[100 : 100 + HEIGHT, 110 : 110 + WIDTH])
@@ -64,6 +68,11 @@ def _moving(**options) -> Callable[[Path], None]:
     return lambda path: first.save(path, save_all=True, append_images=others, duration=[50, 60, 70], loop=3, **options)
 
 
+def _moving_gif(path: Path) -> None:
+    first, *others = frames()
+    first.save(path, save_all=True, append_images=others, duration=[100, 0, 500])
+
+
 def _cut(path: Path) -> None:
     PHOTO.save(path)
     path.write_bytes(path.read_bytes()[:600])
@@ -88,6 +97,60 @@ def _tagged(path: Path) -> None:
     exif[0x010E] = "a cat"
     PHOTO.save(path, exif=exif, dpi=(300, 300), icc_profile=SRGB, quality=95)
 
+
+def _tiff(pixels: np.ndarray, **options) -> Callable[[Path], None]:
+    return lambda path: tifffile.imwrite(path, pixels, **{"photometric": "rgb", "metadata": None} | options)
+
+
+def _with_chunks(*chunks: tuple[bytes, bytes], damage: Callable[[bytes], bytes] = lambda chunk: chunk) -> Callable[[Path], None]:
+    """The photo as a PNG that says more."""
+
+    def make(path: Path) -> None:
+        PHOTO.save(path, "PNG")
+        content = path.read_bytes()
+        path.write_bytes(content[:33] + b"".join(damage(png_chunk(*chunk)) for chunk in chunks) + content[33:])
+
+    return make
+
+
+def _hidden_default(path: Path) -> None:
+    Image.new("RGB", PHOTO.size, "red").save(path, save_all=True, append_images=frames(), default_image=True, duration=50)
+
+
+def _sticker(path: Path) -> None:
+    first, *others = [cut_out().rotate(90 * i) for i in range(3)]
+    first.save(path, save_all=True, append_images=others, disposal=2, duration=100)
+
+
+def _lacking(**options) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        PHOTO.resize((96, 64)).save(path, **options)
+        path.write_bytes(path.read_bytes()[:-20])
+
+    return make
+
+
+def _broken_exif(path: Path) -> None:
+    PHOTO.save(path, quality=95)
+    entry = struct.pack("<HHIi", 0xA002, 9, 1, -5) + struct.pack("<HHII", 0x010E, 2, 2**31, 2**31)
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entry + bytes(4)
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + struct.pack(">BBH", 0xFF, 0xE1, len(exif) + 2) + exif + content[2:])
+
+
+def _thumbnail_first(path: Path) -> None:
+    with tifffile.TiffWriter(path) as file:
+        file.write(np.asarray(PHOTO)[::4, ::4], photometric="rgb", subfiletype=1)
+        file.write(np.asarray(PHOTO), photometric="rgb")
+
+
+def _avif(path: Path) -> None:
+    pyvips.Image.new_from_array(np.asarray(PHOTO)).heifsave(str(path), compression="av1", Q=90)
+
+
+LINEAR = (b"gAMA", struct.pack(">I", 100_000))
+PREMULTIPLIED = np.dstack([DEEP // 2, np.full(DEEP.shape[:2], 32_767, np.uint16)])
+INKS = np.dstack([65_535 - DEEP, np.zeros(DEEP.shape[:2], np.uint16)])
 
 # file name -> (what is special, how it is made)
 INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
@@ -119,6 +182,37 @@ INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "one_pixel.png": ("1x1", _save(PHOTO.crop((0, 0, 1, 1)))),
     "line.png": ("1 pixel high", _save(PHOTO.crop((0, 0, WIDTH, 1)))),
     "float.tif": ("floating point", lambda path: tifffile.imwrite(path, DEEP[..., 0].astype(np.float32))),
+    "tiled.tif": ("16 bits, in tiles, BigTIFF", _tiff(DEEP, tile=(16, 16), bigtiff=True)),
+    "premultiplied.tif": ("16 bits, premultiplied alpha", _tiff(PREMULTIPLIED, extrasamples=["assocalpha"])),
+    "turned.tif": ("turned by its tag", _tiff(np.asarray(PHOTO), extratags=[(ORIENTATION, "H", 1, 6, True)])),
+    "deep_turned.tif": ("16 bits, turned by its tag", _tiff(DEEP, extratags=[(ORIENTATION, "H", 1, 6, True)])),
+    "deep_cmyk.tif": ("CMYK of 16 bits", _tiff(INKS, photometric="separated")),
+    "min_is_white.tif": ("16 bits, gray, 0 is white", _tiff(DEEP[..., 0], photometric="miniswhite")),
+    "packed.tif": ("12 bits, packed", packed_tiff),
+    "tags.tif": ("artist, copyright, 600 dpi",
+                 _tiff(np.asarray(PHOTO), description="a cat", resolution=(600, 600), resolutionunit="INCH",
+                 extratags=[(315, "s", 0, "Ann", True), (33432, "s", 0, "CC0", True)])),
+    "absurd_dpi.tif": ("a resolution of 4294967295 dpi",
+                 _tiff(np.asarray(PHOTO), resolution=((2**32 - 1, 1),) * 2, resolutionunit="INCH")),
+    "thumbnail.tif": ("a thumbnail is its first page", _thumbnail_first),
+    "deep_gray_key.png": ("16 bits, one gray level is transparent",
+                 deep_png(DEEP[..., :1], (b"tRNS", DEEP[3, 4, :1].astype(">u2").tobytes()))),
+    "hidden_default.png": ("3 frames and a picture that is not played", _hidden_default),
+    "bad_text.png": ("a text with a wrong checksum", _with_chunks((b"tEXt", b"a\0b"), damage=lambda chunk: chunk[:-1] + b"?")),
+    "long_text.png": ("a text of 1.4 MB", _with_chunks((b"zTXt", b"a\0\0" + zlib.compress(bytes(1_400_000))))),
+    "texts.png": ("texts and XMP", _with_chunks((b"tEXt", b"parameters\0Steps: 20"), (b"iTXt", XMP_KEY + b"\0\0\0\0\0<x/>"))),
+    "linear.png": ("gamma 1.0", _with_chunks(LINEAR)),
+    "hdr.png": ("code points of HDR (cICP)", _with_chunks((b"cICP", bytes((9, 16, 0, 1))))),
+    "broken_exif.jpg": ("a negative width in EXIF, a text beyond its end", _broken_exif),
+    "comment.jpg": ("a comment", _save(PHOTO, quality=95, comment="a cat")),
+    "lacking.jpg": ("its last 20 bytes are missing", _lacking(quality=95)),
+    "lacking.gif": ("its last 20 bytes are missing", _lacking()),
+    "sticker.gif": ("3 frames with transparency", _sticker),
+    "once.gif": ("3 frames, played once, one for 0 ms", _moving_gif),
+    "gif_named.jpg": ("a GIF of 3 frames", lambda path: _moving(format="GIF")(path)),
+    "photo.jfif": ("JPEG by another name", _save(PHOTO, format="JPEG", quality=95)),
+    "photo.avif": ("AVIF", _avif),
+    "photo.heic": ("HEIC, without the package that reads it", lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))),
     "empty.png": ("0 bytes", lambda path: path.write_bytes(b"")),
     "cut.png": ("cut off", _cut),
     "text.jpg": ("text", lambda path: path.write_text("not a photo")),
@@ -164,14 +258,91 @@ def described(path: Path) -> str:
         extras = [f"{count} frames"] if count > 1 else []
         extras += ["ICC profile"] if image.info.get("icc_profile") else []
         extras += [f"{float(image.info['dpi'][0]):.0f} dpi"] if image.info.get("dpi", (1, 1))[0] > 1 else []
+        durations = pictures.read(path).durations
+        extras += ["+".join(f"{duration:g}" for duration in durations) + " ms"] if durations else []
+        metadata = pictures.read(path).metadata
+        extras += ["comment"] if metadata.comment else []
+        extras += [f"{len(metadata.texts)} text"] if metadata.texts else []
+        extras += ["XMP"] if metadata.xmp else []
+        extras += [kind.decode() for kind, _ in metadata.colour]
         extras += ["EXIF: a cat"] if count == 1 and "a cat" in image.getexif().values() else []
         return ", ".join((image.format, mode, f"{image.width}x{image.height}", *extras))
 
 
+def _film(**options) -> Callable[[Path], None]:
+    return lambda path: clips.write(path, **{"stamps": range(50)} | options)
+
+
+def _joined(path: Path) -> None:
+    clips.write(path, audio="aac", stamps=range(50))
+    path.write_bytes(path.read_bytes() * 2)
+
+
+def _late(path: Path) -> None:
+    clips.write(path, stamps=range(900_000, 900_050))
+
+
+def _half(path: Path) -> None:
+    clips.write(path, audio="aac", stamps=range(50), options={"g": "1"})
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _phone(path: Path) -> None:
+    def prepare(container) -> None:
+        container.metadata["com.apple.quicktime.make"] = "Apple"
+        container.metadata["com.apple.quicktime.location.ISO6709"] = "+48.1+011.5/"
+
+    clips.write(path, prepare=prepare, container_options={"movflags": "use_metadata_tags"}, stamps=range(50))
+
+
+FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "film.mp4": ("H.264 and AAC", _film(audio="aac")),
+    "film.webm": ("VP9 and Opus", _film(video="libvpx-vp9", audio="libopus")),
+    "film.wmv": ("MPEG-4 and old Windows sound", _film(video="mpeg4", audio="wmav2")),
+    "film.avi": ("Motion JPEG and sound of telephones", _film(video="mjpeg", audio="pcm_mulaw", tags={"pix_fmt": "yuvj420p"})),
+    "joined.ts": ("two recordings in one file", _joined),
+    "late.mkv": ("it starts at ten hours", _late),
+    "alpha.webm": ("transparency", _film(video="libvpx-vp9", tags={"pix_fmt": "yuva420p"})),
+    "phone.mov": ("make and place of a phone", _phone),
+    "12:30.mp4": ("a colon in its name", _film()),
+    "cut.mkv": ("its second half is missing", _half),
+    "sound.mp4": ("sound alone", _film(video=None, audio="aac")),
+    "words.mp4": ("text", lambda path: path.write_text("Dear diary, " * 99)),
+}
+
+
+def film_outcomes(folder: Path) -> dict[str, str]:
+    """What becomes of each of FILMS, in words, with an upscaler that repeats pixels."""
+    told = {}
+    for name, (_, make) in FILMS.items():
+        make(folder / name)
+        remarks: list[str] = []
+        try:
+            made = video.default_target(folder / name)
+            target = made.with_name(f"{name} {made.name}")
+            video.upscale(folder / name, target, lambda lr: lr.repeat(4, 0).repeat(4, 1), say=remarks.append)
+        except SRGANError as error:
+            told[name] = str(error).replace(f"{folder}{os.sep}", "")
+            continue
+        with av.open(str(target)) as container:
+            codecs = " and ".join(stream.codec_context.name for stream in container.streams)
+            seconds, own = container.duration / av.time_base, [tag for tag in container.metadata if tag.startswith("com.")]
+            parts = [f"{target.suffix[1:]}, {codecs}, {seconds:.1f} s from {container.start_time / av.time_base:.0f}", *own]
+        told[name] = "; ".join([", ".join(parts), *(remark.replace(f"{folder / name}: ", "") for remark in remarks)])
+    return told
+
+
 def main() -> None:
-    print("# Images of every kind, and what becomes of them\n")
-    print(f"Written by `python -m tests.inputs`. Each is {WIDTH}x{HEIGHT} pixels where nothing else is said.\n")
-    print("| input | special | outcome |\n|---|---|---|")
+    print("# Images and films of every kind, and what becomes of them\n")
+    print(
+        f"Written by `python -m tests.inputs`. Images have {WIDTH}x{HEIGHT} pixels where nothing else is said, films two seconds.\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        films = film_outcomes(Path(folder))
+    print("| film | special | outcome |\n|---|---|---|")
+    for name, outcome in films.items():
+        print(f"| {name} | {FILMS[name][0]} | {outcome} |")
+    print("\n| image | special | outcome |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for name, outcome in outcomes(Path(folder), small_network()).items():
             print(f"| {name} | {INPUTS[name][0]} | {outcome} |")

@@ -55,6 +55,18 @@ def clean_exif(blob: bytes) -> bytes | None:
     return exif_of(dict(exif), {number: exif.get_ifd(number) for number in (EXIF_IFD, GPS_IFD)})
 
 
+def exif_is_damaged(blob: bytes) -> bool:
+    """Whether some of its first directory cannot be read, or a size in it is negative."""
+    blob = blob.removeprefix(b"Exif\0\0")
+    order = "<" if blob[:2] == b"II" else ">"
+    (offset,) = struct.unpack_from(order + "I", blob, 4)
+    (entries,) = struct.unpack_from(order + "H", blob, offset)
+    exif = Image.Exif()
+    exif.load(blob)
+    sizes = [tags.get(number, 1) for tags in (exif, exif.get_ifd(EXIF_IFD)) for number in (0xA002, 0xA003)]
+    return len(exif) < entries or not all(isinstance(value, int) and value > 0 for value in sizes)
+
+
 def exif_of(tags: dict, inner: dict[int, dict]) -> bytes | None:
     """EXIF of the tags of a TIFF and those of its inner directories, less what is of the old file; None if nothing is left."""
     exif = Image.Exif()

@@ -6,6 +6,7 @@ libvips reads them (https://www.libvips.org). Pillow reads what libvips does not
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from srgan.data.metadata import (
     LONGEST,
     Metadata,
     clean_exif,
+    exif_is_damaged,
     exif_of,
     png_chunks,
     png_texts,
@@ -30,6 +32,7 @@ from srgan.data.metadata import (
 from srgan.errors import SRGANError
 
 pyvips.cache_set_max(0)  # each file is read once
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is odd in a file is told in notes
 
 LARGEST = 100_000_000  # pixels of a picture, all frames together: a small file may promise more than the memory holds
 MOST_FRAMES = 20_000
@@ -290,6 +293,7 @@ def _metadata(image: pyvips.Image, content: bytes, form: str, notes: list[str]) 
             metadata.exif = _exif_of_bigtiff(content, notes) if content[2:4] in (b"+\0", b"\0+") else clean_exif(content)
         elif blob("exif-data"):
             metadata.exif = clean_exif(blob("exif-data"))
+            notes += ["its EXIF data are damaged; what can be read is kept"] if exif_is_damaged(blob("exif-data")) else []
     except Exception:  # Pillow raises nearly anything on broken EXIF
         notes.append("its EXIF data are damaged and left out")
     metadata.dpi = _dpi(image, content, form, notes)
@@ -389,6 +393,8 @@ def _moving(image: Image.Image, metadata: Metadata, notes: list[str]) -> Picture
         if number or not image.default_image:
             frames.append(np.asarray(frame.convert("RGBA")))
             durations.append(float(frame.info.get("duration", 100)))  # known once the frame is read
+    if not frames:
+        raise ValueError("it is said to move, and has no frames")
     if all(frame[..., 3].min() == 255 for frame in frames):
         frames = [frame[..., :3] for frame in frames]
     return Picture(frames, "PNG", metadata, durations if len(frames) > 1 else [], int(image.info.get("loop", 0)), notes)

@@ -10,6 +10,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,26 +113,29 @@ def _write(
     reading: Source, target: Path, like: FrameFormat, upscaler: Callable, limit: float | None, segments: Segments, remark: Remark
 ) -> tuple[int, float]:
     """Make the file, of the seconds before `limit`; returns how many frames it has and the seconds that they took."""
-    done = []
+    done: list = []
+    form = FORMATS[target.suffix.lower()]
+    # Tags that are Apple's own, such as a phone's make and place, are written only if it is asked for.
+    own_tags = form != "matroska" and any(name.startswith("com.") for name in reading.container.metadata)
 
-    def write(temporary: Path) -> None:
-        place = f"file:{temporary.resolve()}"
-        form = FORMATS[target.suffix.lower()]
-        # Tags that are Apple's own, such as a phone's make and place, are written only if it is asked for.
-        own_tags = form != "matroska" and any(name.startswith("com.") for name in reading.container.metadata)
+    def write(temporary: Path, others: bool) -> None:
         options = {"movflags": "use_metadata_tags"} if own_tags else {}
-        with av.open(place, "w", format=form, container_options=options) as container:
-            writing = Writing(container, reading, like, remark)
-            begun = time.monotonic()
-            done.append(_encode(reading, like, upscaler, limit, segments))
-            done.append(time.monotonic() - begun)
+        with av.open(f"file:{temporary.resolve()}", "w", format=form, container_options=options) as container:
+            writing = Writing(container, reading, like, remark, others)
+            if not done:
+                begun = time.monotonic()
+                done.append(_encode(reading, like, upscaler, limit, segments))
+                done.append(time.monotonic() - begun)
             _mux(reading.path, writing, limit, segments)
 
     remove_abandoned(target)
     try:
-        write_atomically(target, write)
+        write_atomically(target, lambda temporary: write(temporary, others=True))
     except av.FFmpegError as error:  # those of the system, such as a full disk, it has told of itself
-        raise SRGANError(f"{target} could not be written ({error.strerror}).") from error
+        if not done:
+            raise SRGANError(f"{reading.path}: {target} could not be written ({error.strerror}).") from error
+        remark(f"what goes along with its picture cannot be written ({error.strerror}), and is left out.")
+        write_atomically(target, lambda temporary: write(temporary, others=False))
     return tuple(done)
 
 
@@ -140,6 +144,7 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
     total = reading.frames if limit is None else min(reading.frames, round(limit * reading.rate))
     encoder, count, last = Encoder(reading, like), 0, None
     unit = unit_of(reading, encoder.name)
+    step = max(1, math.ceil(Fraction(1, 1000) / unit))  # of Matroska, which counts milliseconds
     with tqdm(total=total or None, desc=reading.path.name, unit="frame", mininterval=0.1 if shows_bars() else 10.0) as bar:
         for item in reading.items(reading.others):  # the others too, to know how far the file goes
             if limit is not None and reading.reached > limit + 1.0:
@@ -147,7 +152,7 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
             if isinstance(item, av.Packet) or (limit is not None and reading.second(item) >= limit):
                 continue
             pts, duration = (round(number * item.time_base / unit) for number in (item.pts, item.duration))
-            last = pts if last is None or pts > last else last + 1  # no two frames can be shown at once
+            last = pts if last is None or pts > last else last + step  # no two frames can be shown at once
             count += 1
             bar.update()
             if count <= segments.frames:

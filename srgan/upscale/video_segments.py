@@ -23,7 +23,7 @@ class Segments:
     def __init__(self, folder: Path | None, about: dict):
         """`folder`: where parts are kept; None: nowhere. Those of another film, or made in another way than `about` says, go."""
         self._folder, self._about = folder, about
-        self._packets: list[av.Packet] = []  # of the part that is being made
+        self._packets: list[bytes] = []  # of the part that is being made, as they are kept
         self._begun = time.monotonic()
         self.frames = 0  # that the finished parts hold
         if folder and folder.is_dir():
@@ -41,13 +41,12 @@ class Segments:
         return self._folder is not None and time.monotonic() - self._begun > SECONDS
 
     def add(self, packets: list[av.Packet]) -> None:
-        self._packets += packets
+        self._packets += [HEAD.pack(p.pts, p.dts, p.duration or 0, p.is_keyframe, p.size) + bytes(p) for p in packets]
 
     def keep(self, frames: int) -> None:
         """Finish a part: it and the earlier ones hold the first `frames` frames. Raises SRGANError if it cannot be written."""
         path = self._folder / f"{frames:09d}.packets"
-        content = b"".join(HEAD.pack(p.pts, p.dts, p.duration or 0, p.is_keyframe, p.size) + bytes(p) for p in self._packets)
-        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+        write_atomically(path, lambda temporary: temporary.write_bytes(b"".join(self._packets)))
         write_json(self._folder / "about.json", {"about": self._about, "frames": frames})
         self._packets, self._begun, self.frames = [], time.monotonic(), frames
 
@@ -57,17 +56,20 @@ class Segments:
         for path in kept:
             if int(path.stem) > self.frames:  # written, but not told of: a kill came between
                 continue
-            content, at = path.read_bytes(), 0
-            while at < len(content):
-                pts, dts, duration, is_key, size = HEAD.unpack_from(content, at)
-                at += HEAD.size
-                packet = av.Packet(content[at : at + size])
-                packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, bool(is_key)
-                at += size
-                yield packet
-        yield from self._packets
+            yield from _unpacked(path.read_bytes())
+        yield from _unpacked(b"".join(self._packets))
 
     def remove(self) -> None:
         """The film is whole, or these parts are of another one."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _unpacked(content: bytes) -> Iterator[av.Packet]:
+    at = 0
+    while at < len(content):
+        pts, dts, duration, is_key, size = HEAD.unpack_from(content, at)
+        packet = av.Packet(content[at + HEAD.size : at + HEAD.size + size])
+        packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, bool(is_key)
+        at += HEAD.size + size
+        yield packet

@@ -80,17 +80,19 @@ def set_up(context: VideoCodecContext, name: str, reading: Source, like: FrameFo
 class Writing:
     """The file that is written. What it cannot hold is told to `remark`."""
 
-    def __init__(self, container: OutputContainer, reading: Source, like: FrameFormat, remark: Remark):
+    def __init__(self, container: OutputContainer, reading: Source, like: FrameFormat, remark: Remark, others: bool = True):
+        """`others`: whether there is anything but the picture."""
         self._container, self._remark = container, remark
         self._picture = self._picture_stream(reading, like)
         self._last: dict[Stream, int] = {}  # the time stamp of each stream's last packet
         self.copies: dict[Stream, Stream] = {}
         self._recoders: dict[Stream, Recoder] = {}
+        self._damaged: set[Stream] = set()
         chapters = reading.container.chapters()
-        for stream in reading.others:
+        for stream in reading.others if others else ():
             self._take(stream, bool(chapters), reading.container)
         container.metadata.update(tags(reading.container.metadata))
-        container.set_chapters(chapters)
+        container.set_chapters(chapters if others else [])
         container.start_encoding()
 
     def _picture_stream(self, reading: Source, like: FrameFormat) -> Stream:
@@ -116,7 +118,7 @@ class Writing:
         copy, form = copy_of(stream, self._container), self._container.format.name
         if copy is not None:
             self.copies[stream] = copy
-        elif stream.type == "audio" and form == "matroska":
+        elif stream.type == "audio" and form == "matroska" and stream.codec_context:
             self._recoders[stream] = recoder = Recoder(stream, self._container)
             self.copies[stream] = recoder.stream
             self._remark(f"its sound, stream {stream.index} ({stream.codec_context.name}), becomes FLAC, which loses nothing.")
@@ -133,21 +135,19 @@ class Writing:
         self._mux(packet, self._picture)
 
     def copy(self, packet: av.Packet, second: float) -> None:
-        """Append a packet of another stream. One that cannot be written any more ends there, and the film goes on without it."""
+        """Append a packet of another stream. One that cannot be written is left out, and the film goes on without it."""
         stream = packet.stream
-        if stream not in self.copies:
-            return
         try:
             for part in self._recoders[stream].recode(packet) if stream in self._recoders else [packet]:
                 self._mux(part, self.copies[stream])
         except (av.FFmpegError, ValueError) as error:
             if getattr(error, "errno", None) in OF_THE_DISK:
                 raise
-            del self.copies[stream]
-            kind, reason = _kind(stream), getattr(error, "strerror", None) or error
-            self._remark(
-                f"its {kind}, stream {stream.index}, cannot be written beyond second {second:.1f} ({reason}), and ends there."
-            )
+            if stream not in self._damaged:
+                self._damaged.add(stream)
+                reason = getattr(error, "strerror", None) or error
+                what = f"of its {_kind(stream)}, stream {stream.index}"
+                self._remark(f"{what}, from second {second:.1f} on, what cannot be written ({reason}) is left out.")
 
     def _mux(self, packet: av.Packet, to: Stream) -> None:
         """Write the packet; its stamps rise, whatever the source says (as FFmpeg's program does it)."""

@@ -662,7 +662,7 @@ def test_sound_that_cannot_be_written_any_more_ends_and_the_film_goes_on(tmp_pat
     monkeypatch.setattr(video.Writing, "_mux", mux)
     made = run(source)
     assert made.frames == 50 and len(stamps(made.path)) == 50
-    assert re.search(r"its sound, stream 1, cannot be written beyond second 1\.\d .* and ends there", made.remarks[0])
+    assert re.search(r"of its sound, stream 1, from second 1\.\d on, what cannot be written .* is left out", made.remarks[0])
     assert 40 < len(packets(made.path, "audio")) < 60
 
 
