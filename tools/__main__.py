@@ -8,7 +8,7 @@ from pathlib import Path
 
 from srgan.__main__ import Commands, argument, command_line
 from srgan.runs.load_tensorflow import load_tensorflow
-from srgan.runs.paths import PROJECT, Paths, write_atomically, write_json
+from srgan.runs.paths import PROJECT, Paths, write_json
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
 def bench(options: argparse.Namespace) -> None:
     """Measure, or read what was measured, and print or write it."""
     load_tensorflow()
-    from tools import bench
+    from tools import bench, readme
     from tools.bench import table
 
     results = (
@@ -29,7 +29,7 @@ def bench(options: argparse.Namespace) -> None:
     if options.json:
         write_json(options.json, results)
     if options.markdown:
-        write_atomically(options.markdown, lambda temporary: temporary.write_text(table.markdown(results), encoding="utf-8"))
+        readme.write_between(options.markdown, table.mark(results), table.markdown(results))
 
 
 def readme(options: argparse.Namespace) -> None:
@@ -85,7 +85,7 @@ COMMANDS: Commands = {
             argument("--quick", action="store_true", help="small networks and few rounds: a minute or two, and only a hint"),
             argument("--gpu", action="store_true", help="what a GPU is for, in some ten minutes (docs/gpu.md)"),
             argument("--json", type=Path, metavar="FILE", help="write all that was measured"),
-            argument("--markdown", type=Path, metavar="FILE", help="write the page that docs/bench.md is"),
+            argument("--markdown", type=Path, metavar="FILE", help="the page to write the tables into: docs/bench.md"),
             argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote"),
         ],
     ),

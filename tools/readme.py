@@ -34,7 +34,7 @@ def update(results_path: Path) -> list[Path]:
         raise SRGANError(f"There are no results at {results_path}: make run first.")
     results = json.loads(results_path.read_text(encoding="utf-8"))
     readme = PROJECT / "README.md"
-    _write_between(readme, "readme", section(results))
+    write_between(readme, "readme", section(results))
     pictures = sorted((results_path.parent / "comparisons").glob(f"{evaluation.HELD_OUT}_*.png"))
     if not pictures:
         raise SRGANError(f"There are no pictures in {results_path.parent / 'comparisons'}: make run first.")
@@ -54,7 +54,7 @@ def update_study(folder: Path) -> list[Path]:
         f"{steps:,} steps a model, {clock(seconds)} for both on {results['machine']}, commit `{results['commit']}`. "
         f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
     )
-    _write_between(docs / "study.md", "study-docs", text)
+    write_between(docs / "study.md", "study-docs", text)
     write_json(docs / "study.json", results)  # notebook 07 shows them
     for name in ("frechet", "content"):
         _write_smaller(folder / f"{name}.png", docs / f"study_{name}.jpg")
@@ -67,7 +67,7 @@ def update_weights() -> list[Path]:
     Raises SRGANError if there are none.
     """
     shipped = weights.shipped()
-    _write_between(PROJECT / "README.md", "ship", ship.table().markdown())
+    write_between(PROJECT / "README.md", "ship", ship.table().markdown())
     lr = images.read_image(PHOTO)
     upscalers = {"bicubic": network.bicubic} | {name: network.load(path) for name, path in shipped.items()}
     _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", next(iter(shipped)))}), BEFORE_AND_AFTER)
@@ -85,9 +85,9 @@ def _detail(hr: np.ndarray, upscalers: dict[str, network.Upscaler]) -> Image.Ima
     return images.strip({name: image[top : top + side, left : left + side] for name, image in made.items()}, height=2 * side)
 
 
-def _write_between(path: Path, command: str, section: str) -> None:
+def write_between(path: Path, command: str, section: str) -> None:
     """Replace what stands between the marks of `command` in the page at `path`. Raises SRGANError if it has none."""
-    text, begin = path.read_text(encoding="utf-8"), BEGIN.format(command)
+    text, begin = path.read_text(encoding="utf-8") if path.is_file() else "", BEGIN.format(command)
     if begin not in text or END not in text:
         raise SRGANError(f"{path} has no lines {begin} and {END} to write the results between.")
     before, rest = text.split(begin)

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from srgan.results.tables import Table
 
-METHOD = """\
-Each contender runs in a process of its own. All of a table are set up and warmed up, then they are measured in turn, one
-measurement each in every round, forward and backward by turns, so that what else goes on on the machine hits all alike;
-who waits computes nothing. A measurement lasts at least 0.2 s or one call. Shown are the median over the rounds, the
-quartiles between which the middle half lies, and the ratio of a median to the first row's (2.00 is twice as slow). Peak
-memory is the process's whole. PyTorch's and stock Keras's networks are the same to the parameter: with the weights copied
-over, they give the same images (`tests/tools/test_bench.py`). Feature networks have random weights and batches random pixels:
-speed does not depend on them. Arithmetic is counted for convolutions and dense layers, a multiply-add as two operations."""
-
 SIZES = {"whole": "", "gpu": " with --gpu", "quick": " with --quick: small networks and few rounds, only a hint"}
 BUSY = 0.5  # load average above which something else runs
 
@@ -65,13 +56,19 @@ def text(section: dict) -> str:
 
 
 def markdown(results: dict) -> str:
-    """docs/bench.md."""
-    machine = "\n".join(f"- {line}" for line in header(results))
-    parts = ["# How fast it is", "Written by `python -m tools bench --markdown docs/bench.md`.", METHOD, machine]
+    """The part of docs/bench.md that is of one machine."""
+    parts = ["\n".join(f"- {line}" for line in header(results))]
     for section in results["sections"].values():
-        table = rows(section)
-        parts += [f"## {section['title']}", Table(table[0], table[1:], numeric=True).markdown()]
-    return "\n\n".join(parts) + "\n"
+        head, *others = rows(section)
+        parts += [f"### {section['title']}", Table(head, others, numeric=True).markdown()]
+    return "\n\n".join(parts)
+
+
+def mark(results: dict) -> str:
+    """Whose part of the page it is: docs/bench.md has one for each kind of machine."""
+    if results["size"] == "gpu":
+        return "bench --gpu"
+    return f"bench, {'with' if 'amx_bf16' in results['flags'] else 'without'} amx_bf16"
 
 
 def duration(seconds: float) -> str:
