@@ -7,8 +7,10 @@ for each photo HR and behind it LR; `manifest.json` says where each begins and w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Iterator
+import mmap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from srgan.errors import SRGANError
 from srgan.runs.outside import ANYTHING, SHA256, TEXT, Damaged, read_json, whole
 
 SPLITS = ("train", "test")
+LARGEST_AHEAD = 2**22  # bytes of a photo that is read as a whole for one patch of it
 IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
 DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
 
@@ -56,6 +59,16 @@ class Pack:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def read_ahead(self, photos: Iterable[int]) -> None:
+        """Where the pack is mapped, ask the system for these photos at once: a patch alone waits for one row after another."""
+        if not isinstance(self._pixels, np.memmap) or not hasattr(mmap, "MADV_WILLNEED"):  # Windows has no such call
+            return
+        for entry in (self.index[i] for i in photos):
+            size = pair_bytes(entry["height"], entry["width"])
+            if size <= LARGEST_AHEAD:
+                begin = entry["offset"] // mmap.PAGESIZE * mmap.PAGESIZE
+                self._pixels._mmap.madvise(mmap.MADV_WILLNEED, begin, entry["offset"] + size - begin)
 
     def names(self) -> list[str]:
         return [entry["name"] for entry in self.index]
@@ -100,8 +113,10 @@ class Dataset:
         lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
         hr_batch = np.empty((count, size, size, 3), np.uint8)
         rng = np.random.default_rng((self._config.run.seed, step))
-        for slot in range(count):
-            lr, hr = self.train.pair(self._photo(step * count + slot))
+        photos = self._photos(step)
+        self.train.read_ahead(photos)
+        for slot, photo in enumerate(photos):
+            lr, hr = self.train.pair(photo)
             if self._config.data.sampling == "patches":
                 lr, hr = random_patch(lr, hr, size, rng, self._config.data.patch_tries)
             lr_batch[slot], hr_batch[slot] = lr, hr
@@ -112,9 +127,15 @@ class Dataset:
         size, batch = self._config.data.hr_size, self._config.data.batch_size
         lr = np.empty((count, batch, size // SCALE, size // SCALE, 3), np.uint8)
         hr = np.empty((count, batch, size, size, 3), np.uint8)
+        self.train.read_ahead(itertools.chain.from_iterable(self._photos(step + i) for i in range(count)))
         for i in range(count):
             lr[i], hr[i] = self.batch(step + i)
         return lr, hr
+
+    def _photos(self, step: int) -> list[int]:
+        """The photos of the batch of `step`."""
+        count = self._config.data.batch_size
+        return [self._photo(step * count + slot) for slot in range(count)]
 
     def _photo(self, position: int) -> int:
         """The photo at `position` in the endless sequence of epochs, shuffled or not."""
