@@ -24,6 +24,7 @@ from srgan.data import preparation
 from srgan.data.fetch import RemoteFile, fetch
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
+from srgan.results.tables import Table
 from srgan.runs import checkpoints
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
@@ -284,18 +285,13 @@ def main() -> None:
             "# Faults tried, and what training made of them\n\n"
             "Written by `python -m tests.faults`; the run had reached step 3 in both stages.\n"
         )
-        print("| file | damage | outcome |\n|---|---|---|")
-        for row in damaged_files(config, paths):
-            print(f"| {' | '.join(row)} |", flush=True)
-        print("\nEach call of a save failing in turn:\n\n| operation | error | outcome |\n|---|---|---|")
-        for row in failed_saves(config, paths):
-            print(f"| {' | '.join(row)} |", flush=True)
-    print("\nA download of 2,097,152 bytes:\n\n| the server | outcome | with a second mirror |\n|---|---|---|")
-    for row in failed_downloads():
-        print(f"| {' | '.join(row)} |", flush=True)
-    print("\nAn archive with a photo and something else:\n\n| in it | outcome |\n|---|---|")
-    for row in bad_archives():
-        print(f"| {' | '.join(row)} |", flush=True)
+        print(Table(("file", "damage", "outcome"), damaged_files(config, paths)))
+        print("\nEach call of a save failing in turn:\n")
+        print(Table(("operation", "error", "outcome"), failed_saves(config, paths)))
+    print("\nA download of 2,097,152 bytes:\n")
+    print(Table(("the server", "outcome", "with a second mirror"), failed_downloads()))
+    print("\nAn archive with a photo and something else:\n")
+    print(Table(("in it", "outcome"), bad_archives()))
 
 
 if __name__ == "__main__":

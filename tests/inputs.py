@@ -24,6 +24,7 @@ from srgan.data.metadata import ORIENTATION, XMP_KEY, png_chunk
 from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.presets import preset
+from srgan.results.tables import Table
 from srgan.upscale import files, network, video
 from tests import clips
 
@@ -339,13 +340,11 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         films = film_outcomes(Path(folder))
-    print("| film | special | outcome |\n|---|---|---|")
-    for name, outcome in films.items():
-        print(f"| {name} | {FILMS[name][0]} | {outcome} |")
-    print("\n| image | special | outcome |\n|---|---|---|")
+    print(Table(("film", "special", "outcome"), ((name, FILMS[name][0], outcome) for name, outcome in films.items())))
     with tempfile.TemporaryDirectory() as folder:
-        for name, outcome in outcomes(Path(folder), small_network()).items():
-            print(f"| {name} | {INPUTS[name][0]} | {outcome} |")
+        found = outcomes(Path(folder), small_network())
+    print()
+    print(Table(("image", "special", "outcome"), ((name, INPUTS[name][0], outcome) for name, outcome in found.items())))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from srgan.results.tables import Table
 from srgan.runs import notebook_runner
 from tests.browser import lab
 
@@ -29,9 +30,8 @@ def main() -> int:
         home.mkdir()
         browser = lab.launch(playwright, found)
         with lab.serve(lab.copy_project(root, {}), home) as server:
-            print("| notebook | first picture, s | done, s |\n|---|---|---|")
-            for name in ORDER:
-                print(f"| {name} | {' | '.join(f'{seconds:.0f}' for seconds in timed(server, browser, name))} |", flush=True)
+            rows = ((name, *(f"{seconds:.0f}" for seconds in timed(server, browser, name))) for name in ORDER)
+            print(Table(("notebook", "first picture, s", "done, s"), rows))
         browser.close()
     return 0
 
