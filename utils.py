@@ -291,7 +291,7 @@ class Dashboard(Progress):
         with self._panels.spend():
             row = self._rows[-1] if self._rows else {}
             state = self.stage, self.step, self.total_steps, self.seconds_left(), row, self._checkpoint, self.standing()
-            self._panel = _redraw(self._panel, TrainingPanel(*state, note=self._note, ended=ended))
+            self._panel = _redraw(self._panel, TrainingPanel(*state, note="" if ended else self._note, ended=ended))
 
     def _draw(self, ended: bool = False) -> None:
         """Figure and strip, each where it changed.

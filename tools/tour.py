@@ -71,7 +71,10 @@ def convert(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, 
 def text(source: str) -> str:
     """A text cell as it stands in the page: its links counted from there, without the badge."""
     lines = [line for line in source.splitlines() if not line.startswith("[![Open in Colab]")]
-    source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.md)", "\n".join(lines))
+    source = re.sub(
+        r"\[After Run all\]\(\.\./docs/tour/(\w+)\.md\)", r"[The notebook itself](../../notebooks/\1.ipynb)", "\n".join(lines)
+    )
+    source = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.md)", source)
     source = re.sub(r"\]\(\.\./docs/", "](../", source)
     return re.sub(r"\]\(\.\./(srgan|tests|tools)/", r"](../../\1/", source)
 

@@ -36,6 +36,8 @@ def parts(config: Config) -> list[Part]:
         found.append((f"conv {g.output_kernel}x{g.output_kernel}", f"{HR} x 3", 1.3))
     if g.global_skip:
         found.append(("+ bicubic\nof LR", f"{HR} x 3", 1.4))
+    if g.tail_filters:
+        found.append((f"refinement\n{g.tail_filters} filters", f"{HR} x 3", 1.4))
     return [*found, ("SR", f"{HR} x 3", 1.0)]
 
 
