@@ -3,8 +3,8 @@
 Drive is not a disk: a write can hang, fail with errno 107 after hours, come late, or never reach the cloud. So a run lives
 on the local disk, training never waits for Drive, and a file counts as copied only when it was written under a new name,
 read back, compared, moved into place, found there, and listed in the manifest, in this order. Nothing is written without
-the heartbeat (heartbeat.py). Which of two machines' checkpoints is the newer one is told by their lines of descent
-(checkpoints.py); those that lose are set aside, never removed. Works for any second folder.
+the heartbeat (heartbeat.py). A machine goes on from its own checkpoint only if that descends from the newest one on Drive
+(checkpoints.py, line of descent); else it goes on from Drive's, and sets its own aside. Works for any second folder.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Mirror:
             theirs, complaints = checkpoints.newest(self.remote / self._folder, stage)
             ours, _ = checkpoints.newest(self._paths.checkpoints, stage)
             told += complaints
-            wins = theirs is not None and (ours is None or _wins(theirs.about, ours.about))
+            wins = theirs is not None and (ours is None or not checkpoints.leads_to(theirs.about, ours.about))
             newer = newer or wins
             if theirs or ours:
                 newest[stage] = (theirs if wins else ours).about
@@ -100,8 +100,8 @@ class Mirror:
                 kept.parent.mkdir(exist_ok=True)
                 os.replace(path, kept)
                 told.append(
-                    f"{path.name} here is of another line of this run than the newest checkpoint, of step {best['step']:,}, "
-                    f"which was begun later: training goes on from that one, and this one is kept as {kept}."
+                    f"{path.name} here is of another line of this run than the newest checkpoint on Drive, of step "
+                    f"{best['step']:,}: training goes on from that one, and this one is kept as {kept}."
                 )
         return told
 
@@ -385,14 +385,6 @@ def _away(drive: Path, error: OSError) -> SRGANError:
 def is_on_drive(paths: Paths) -> bool:
     """Whether every file of the run was read back from `paths.drive`, compared and listed there, as it is now."""
     return paths.drive is not None and Mirror(paths, paths.drive).is_complete()
-
-
-def _wins(theirs: dict, ours: dict) -> bool:
-    """Whether the checkpoint on Drive is the newer one. Between lines of as many lives Drive's wins: it was proven there."""
-    (their_lives, their_step), (our_lives, our_step) = checkpoints.rank(theirs), checkpoints.rank(ours)
-    if their_lives != our_lives:
-        return their_lives > our_lives
-    return their_step > our_step if checkpoints.line(theirs) == checkpoints.line(ours) else True
 
 
 def _is_entry(entry) -> bool:
