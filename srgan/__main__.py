@@ -6,7 +6,10 @@ Commands import what they need when they are run, so that help, `fetch` and `pre
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command_line(prog: str, about: str, commands: Commands, arguments: list[str] | None) -> int:
     """Run the one of `commands` that `arguments` (default: the process's own) name; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the console cannot print
     parser = argparse.ArgumentParser(prog=prog, description=about)
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (function, text, its_arguments) in commands.items():
@@ -36,18 +42,32 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
         for flags, how in its_arguments:
             command.add_argument(*flags, **how)
     options = parser.parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the console cannot print
+    for name in ("SIGTERM", "SIGHUP"):  # they end any work as Ctrl-C does, with its temporary files removed
+        if hasattr(signal, name):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
         options.function(options)
     except SRGANError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return 1
+        return _told(f"Error: {error}", 1)
     except KeyboardInterrupt as stopped:
-        print(str(stopped) or "Stopped.", file=sys.stderr)
-        return 130
+        return _told(str(stopped) or "Stopped.", 130)
+    except BrokenPipeError:  # nobody reads on, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # the last net
+        if os.environ.get("SRGAN_TRACEBACK"):
+            raise
+        reason = " ".join(str(error).split())[:500]
+        return _told(f"Error: {type(error).__name__}: {reason} (SRGAN_TRACEBACK=1 shows where; please report it.)", 1)
     return 0
+
+
+def _told(sentence: str, status: int) -> int:
+    """Print `sentence`, if there is a standard error to print to; returns `status`."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        print(sentence, file=sys.stderr)
+    return status
 
 
 def argument(*flags: str, **how) -> tuple[tuple[str, ...], dict]:

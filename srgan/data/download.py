@@ -13,12 +13,15 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from srgan.errors import SRGANError
+from srgan.runs.outside import printable
 from srgan.runs.paths import PARTIAL
 from srgan.runs.progress import SECONDS_BETWEEN_LINES, shows_bars
 
 TIMEOUT = 60.0  # seconds without a byte, after which a server counts as dead
 ATTEMPTS = 5  # requests to one mirror that breaks off again and again
 CHUNK = 2**18  # bytes
+SLOWEST = 500  # bytes a second on average over TIMEOUT seconds; a server below that counts as dead
+MOST_UNTOLD = 10**9  # bytes of a file whose size neither the catalogue nor the server tells
 
 
 class MirrorError(Exception):
@@ -63,7 +66,7 @@ def _request(url: str, path: Path, count: int, timeout: float) -> None:
                 return _request(url, path, count, timeout)
             total = total or count
             require_space(path.parent, total - start, name)
-            chunks = response.raw.stream(CHUNK, decode_content=False) if response.status_code != 416 else ()
+            chunks = _chunks(response.raw, timeout) if response.status_code != 416 else ()
             at = _append(path, _metered(chunks, name, start, total), start, total)
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise BrokenOff(f"{_reason(error)} (after {size_of(path):,} bytes)") from error
@@ -80,22 +83,39 @@ def _span(response, have: int) -> tuple[int, int]:
         raise MirrorError(f"a web page instead of the file{_title(response.raw.read(CHUNK))}")
     if status == 200:
         length = response.headers.get("Content-Length", "")
-        return 0, int(length) if length.isdigit() else 0
-    told = re.fullmatch(r"bytes (?:(\d+)-\d+|\*)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        return 0, int(length) if re.fullmatch("[0-9]{1,15}", length) else 0
+    told = re.fullmatch(r"bytes (?:([0-9]{1,15})-[0-9]{1,15}|\*)/([0-9]{1,15}|\*)", response.headers.get("Content-Range", ""))
     total = int(told[2]) if told and told[2] != "*" else 0
     if status == 416:  # nothing lies beyond what is here: if that is all there is, it is whole
         return (have, have) if total == have else (-1, 0)
     return (int(told[1]), total) if told and told[1] else (-1, 0)
 
 
+def _chunks(raw, timeout: float) -> Iterator[bytes]:
+    """The bytes as they come. Raises BrokenOff if they drip."""
+    begun, came = time.monotonic(), 0
+    while chunk := raw.read1(CHUNK, decode_content=False):
+        yield chunk
+        came += len(chunk)
+        seconds = time.monotonic() - begun
+        if seconds > timeout:
+            if came < SLOWEST * seconds:
+                raise BrokenOff(f"only {came:,} bytes in {seconds:.0f} seconds")
+            begun, came = time.monotonic(), 0
+
+
 def _append(path: Path, chunks: Iterable[bytes], start: int, total: int) -> int:
-    """Write `chunks` from byte `start` on; returns where they end. Raises MirrorError if they exceed `total` (0: no bound)."""
-    at = start
-    with disk_faults(path), open(path, "ab" if start else "wb") as file:
+    """Write `chunks` from byte `start` on; returns where they end.
+
+    Raises MirrorError if they exceed `total`, or MOST_UNTOLD where it is 0. A link under the file's name is not followed.
+    """
+    at, most = start, total or MOST_UNTOLD
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if start else os.O_TRUNC) | getattr(os, "O_NOFOLLOW", 0)
+    with disk_faults(path), open(path, "wb", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
         for chunk in chunks:
             at += len(chunk)
-            if total and at > total:
-                raise MirrorError(f"it sends more than the {total:,} bytes of the file")
+            if at > most:
+                raise MirrorError(f"it sends more than the {most:,} bytes of the file")
             file.write(chunk)
     return at
 
@@ -229,7 +249,7 @@ def size_of(path: Path) -> int:
 def _title(page: bytes) -> str:
     """The title of a web page in brackets; empty if it has none."""
     found = re.search(rb"<title>\s*(.*?)\s*</title>", page, re.IGNORECASE | re.DOTALL)
-    return f" ({found[1].decode('utf-8', 'replace')})" if found else ""
+    return f" ({printable(found[1][:300].decode('utf-8', 'replace'))})" if found else ""
 
 
 def _reason(error: Exception) -> str:
@@ -238,4 +258,5 @@ def _reason(error: Exception) -> str:
         error = getattr(error, "reason", None) or error.args[0]
     text = str(error.args[0] if error.args and isinstance(error.args[0], str) else error)
     text = " ".join(re.sub(r"HTTPS?Connection(Pool)?\([^)]*\): |<[^<>]* at 0x[0-9a-f]+>:? ?", "", text).split())
+    text = printable(text)
     return (text[:300] + " ...") if len(text) > 300 else text or type(error).__name__

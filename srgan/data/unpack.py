@@ -18,9 +18,11 @@ from tqdm.auto import tqdm
 from srgan.data.download import require_space
 from srgan.errors import SRGANError
 from srgan.runs.locks import only_one
+from srgan.runs.outside import printable
 from srgan.runs.paths import PARTIAL, remove_folder
 from srgan.runs.progress import shows_bars
 
+LONGEST_LINK = 4096  # bytes of a link's target, as Linux allows
 Naming = Callable[[str], str | None]  # a member's name in the archive -> its name in the folder, None for what is not wanted
 
 
@@ -90,9 +92,10 @@ def _zipped(archive: zipfile.ZipFile) -> Iterator[_Member]:
         _refuse_outside(info.filename)
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind == stat.S_IFLNK:
-            _refuse_link_outside(info.filename, archive.read(info).decode("utf-8", "replace"))
+            with archive.open(info) as link:
+                _refuse_link_outside(info.filename, link.read(LONGEST_LINK).decode("utf-8", "replace"))
         elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise _Bad(f'it holds "{info.filename}", which is a device or the like')
+            raise _Bad(f'it holds "{printable(info.filename)}", which is a device or the like')
         plain = kind in (0, stat.S_IFREG) and not info.is_dir()
         yield _Member(info.filename, info.file_size, plain, lambda info=info: archive.open(info))
 
@@ -108,14 +111,14 @@ def _tarred(archive: tarfile.TarFile, folder: Path) -> Iterator[_Member]:
 def _refuse_outside(name: str) -> None:
     """Refuse a member's name that is absolute, on Windows too, or holds a ".."."""
     if _is_absolute(name) or ".." in re.split(r"[/\\]", name):
-        raise _Bad(f'it holds "{name}", which leads out of the folder')
+        raise _Bad(f'it holds "{printable(name)}", which leads out of the folder')
 
 
 def _refuse_link_outside(name: str, target: str) -> None:
     """Refuse a link whose target, seen from where the link lies, is not in the archive."""
     seen = os.path.normpath(PurePosixPath(name).parent / target.replace("\\", "/"))
     if _is_absolute(target) or seen.split(os.sep)[0] == "..":
-        raise _Bad(f'it holds "{name} -> {target}", which leads out of the folder')
+        raise _Bad(f'it holds "{printable(name)} -> {printable(target)}", which leads out of the folder')
 
 
 def _is_absolute(name: str) -> bool:

@@ -73,6 +73,11 @@ def check(value, shape, where: str) -> None:
                 raise Damaged(f"{where} has no {name}")
 
 
+def printable(text: str) -> str:
+    """`text` with what a terminal would act upon, such as escape sequences, written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
 def _short(value) -> str:
     text = ascii(value)[:60] if isinstance(value, (str, int, float, bool, type(None))) else type(value).__name__
     return text

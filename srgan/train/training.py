@@ -30,6 +30,9 @@ from srgan.train.state import State
 from srgan.train.steps import Features
 from srgan.upscale import ensemble, network
 
+# A closed terminal stops a training as Ctrl-C does; Windows knows no SIGHUP.
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 def train(config: Config, state: State, dataset: Dataset, update: Update, callbacks: list[Callback], stop: list) -> None:
     """Update the networks until the stage's total number of steps, or until something is in `stop`."""
@@ -120,7 +123,7 @@ def _run_files(paths: Paths, progress: Progress) -> Iterator[tuple]:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list]:
-    """A list that a first SIGINT or SIGTERM fills; one that comes a second or more later interrupts at once."""
+    """A list that a first signal of STOPPING fills; one that comes a second or more later interrupts at once."""
     received: list[float] = []
 
     def request(number, frame):
@@ -129,7 +132,7 @@ def _stop_requests() -> Iterator[list]:
         received.append(time.monotonic())
 
     try:
-        before = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, request) for number in STOPPING}
     except ValueError:  # not in the main thread: signals do not come here
         before = {}
     try:
