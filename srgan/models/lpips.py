@@ -114,6 +114,6 @@ def _read(path: Path, steps: tuple) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name].astype(np.float32) for name in names}
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a damaged file NumPy and zipfile raise many kinds
         advice = "docs/lpips.md tells how to make that file."
         raise SRGANError(f"{path} does not hold the weights of LPIPS ({error}). {advice}") from error

@@ -21,6 +21,7 @@ from srgan.errors import SRGANError
 from srgan.results import metrics, published
 from srgan.results.tables import Table, bold_if
 from srgan.runs import machine, weights
+from srgan.runs.outside import NUMBER, TEXT, Damaged, Kind, read_json, whole
 from srgan.runs.paths import Paths, write_json
 from srgan.upscale import ensemble, network
 
@@ -182,13 +183,22 @@ def _inputs(dataset: Dataset, folders: dict[str, Path]) -> dict[str, str]:
     return inputs
 
 
+_SCORE = Kind("a number or null", lambda value: value is None or NUMBER.test(value))
+RESULTS = {  # of results.json
+    "sets": {...: {...: {...: _SCORE}}},
+    "steps": {...: whole()},
+    "seconds": NUMBER,
+    "machine": TEXT,
+    "commit": TEXT,
+}
+
+
 def _read_results(path: Path) -> dict:
     """Earlier results; nothing if there are none, or if they are damaged."""
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, RESULTS)
+    except (Damaged, OSError):
         return {}
-    return results if isinstance(results, dict) else {}
 
 
 def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:

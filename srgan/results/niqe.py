@@ -41,7 +41,7 @@ def load() -> Photos:
     try:
         with np.load(Path(named).expanduser(), allow_pickle=False) as arrays:
             return Photos(arrays["mu_pris_param"].ravel(), arrays["cov_pris_param"], arrays["gaussian_window"])
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a damaged file NumPy and zipfile raise many kinds
         raise SRGANError(f"{named} does not hold the statistics that NIQE needs ({error}).") from error
 
 

@@ -6,7 +6,6 @@ import base64
 import datetime
 import html
 import io
-import json
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +15,7 @@ from srgan.errors import SRGANError
 from srgan.presets import PRESETS, preset
 from srgan.results import evaluation, live_curves, tables
 from srgan.runs import checkpoints, history, machine, status
+from srgan.runs.outside import read_json
 from srgan.runs.paths import Paths, write_atomically
 from srgan.runs.progress import clock
 
@@ -80,11 +80,11 @@ def _results(paths: Paths) -> str:
     if not path.is_file():
         return "<h2>Results</h2><p>Not measured yet: notebook 05 does that (python -m srgan evaluate).</p>"
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))
+        results = read_json(path, evaluation.RESULTS)
         table = evaluation.table(results, tuple(evaluation.MEASURES)).html()
         steps = ", ".join(f"{STAGES[stage]} at step {step:,}" for stage, step in results["steps"].items())
         told = f"{steps}; {clock(results['seconds'])} of training, measured on {results['machine']}, commit {results['commit']}."
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except Exception as error:  # this section's last net: the others are written all the same
         return f"<h2>Results</h2><p>{_escape(path.name)} cannot be read ({_escape(error)}): run notebook 05 again.</p>"
     return f'<h2>Results</h2>{table}<p class="soft">{_escape(told)}</p>'
 

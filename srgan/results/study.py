@@ -19,6 +19,7 @@ from srgan.results import evaluation, frechet, frechet_features, metrics
 from srgan.results.evaluation import TestImage
 from srgan.results.tables import Table, bold_if
 from srgan.runs import history, machine, weights
+from srgan.runs.outside import ANYTHING, read_json
 from srgan.runs.paths import PROJECT, Paths, write_json
 from srgan.upscale import network
 
@@ -174,7 +175,7 @@ def read(folder: Path) -> dict:
     path = folder / "results.json"
     if not path.is_file():
         raise SRGANError(f"There are no results of the study at {path}: run notebook 07 (python -m srgan study) first.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return read_json(path, {...: ANYTHING})
 
 
 def stored() -> dict:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 from pathlib import Path
 
 import numpy as np
 
 from srgan.errors import SRGANError
+from srgan.runs.outside import Damaged, open_regular
 from srgan.runs.paths import write_atomically
 
 NOT_LOSSES = ("step", "learning_rate", "images_per_second")
@@ -37,17 +38,23 @@ class History:
 
 def read(path: Path) -> list[dict[str, float]]:
     """The rows of a history, oldest first; none if there is no such file. A last row torn by a crash is left out."""
-    return parse(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else []
+    try:
+        with open_regular(path) as file:
+            return parse(file.read().decode("utf-8", "replace"))
+    except (Damaged, OSError):
+        return []
 
 
 def parse(text: str) -> list[dict[str, float]]:
     """The rows of a history's `text`; what stands behind the last line end, or is no number, is left out."""
+    head, *lines = text.rpartition("\n")[0].split("\n")
+    names = head.strip().split(",")
     rows = []
-    for row in csv.DictReader(text.rpartition("\n")[0].splitlines()):
-        try:
-            rows.append({name: float(value) for name, value in row.items()})
-        except (TypeError, ValueError):
-            continue
+    for line in lines if names[0] == "step" and len(set(names)) == len(names) else ():
+        with contextlib.suppress(ValueError):
+            row = dict(zip(names, map(float, line.split(",")), strict=True))
+            if all(abs(value) < 1e300 for value in row.values()) and row["step"] >= 0:  # not so of what is no number
+                rows.append(row)
     return rows
 
 

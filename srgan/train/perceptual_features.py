@@ -148,6 +148,6 @@ def _from_arrays(network: str, wanted: list[str], path: Path) -> Convolutions:
                 stored = name.replace("block", "conv").replace("_conv", "_")  # block1_conv2: conv1_2, or conv12
                 stored = stored if f"{stored}.weight" in arrays else stored.replace("_", "")
                 found[name] = arrays[f"{stored}.weight"].transpose(2, 3, 1, 0), arrays[f"{stored}.bias"]
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # of a damaged file NumPy and zipfile raise many kinds
         raise SRGANError(f"{path} does not hold {network.upper()} up to {wanted[-1]} ({error}).") from error
     return found
