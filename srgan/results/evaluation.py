@@ -185,7 +185,7 @@ def _inputs(dataset: Dataset, folders: dict[str, Path]) -> dict[str, str]:
 
 _SCORE = Kind("a number or null", lambda value: value is None or NUMBER.test(value))
 RESULTS = {  # of results.json
-    "sets": {...: {...: {...: _SCORE}}},
+    "sets": {...: {...: {"images": whole(), ...: _SCORE}}},
     "steps": {...: whole()},
     "seconds": NUMBER,
     "machine": TEXT,
@@ -213,7 +213,7 @@ def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
         best = {key: MEASURES[key].best((values[key] for values in by_method.values()), key=_order) for key in measures}
         for method, values in by_method.items():
             cells = (bold_if(values[key] == best[key], shown(key, values[key])) for key in measures)
-            rows.append((f"{name} ({values['images']})", METHODS[method], *cells))
+            rows.append((f"{name} ({values['images']})", METHODS.get(method, method), *cells))
         for method, values in published.NUMBERS.get(name, {}).items():
             cells = (shown(key, values[key]) if key in values else "" for key in measures)
             rows.append((f"{name} ({published.IMAGES[name]})", f"{method}, published", *cells))

@@ -114,9 +114,10 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise Damaged(f"{path} cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise Damaged(f"{path} is no regular file")
     with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise Damaged(f"{path} is no regular file")
         yield file
 
 
