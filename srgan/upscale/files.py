@@ -169,7 +169,7 @@ def panels_of(text: str) -> tuple[str, ...]:
 def models_of(names: list[str], strength: float = 1.0, ensemble: bool = False) -> dict[str, Network | SelfEnsemble]:
     """The upscaler of each of `names`, by its file's name, with as many folders as tell them apart."""
     paths = [Path(name) for name in names]
-    for count in range(1, max(len(path.parts) for path in paths) + 1):
+    for count in range(1, max(1, *(len(path.parts) for path in paths)) + 1):  # "" has no parts
         shown = [str(Path(*path.parts[-count:])) if path.parts else "" for path in paths]
         if len(set(shown)) == len(shown):
             break

@@ -53,7 +53,7 @@ def test_installed_it_upscales_in_any_folder(installed, tmp_path):
     def srgan(*arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True)
 
-    done = srgan("upscale", "photo.png", "--model", "fast")
+    done = srgan("upscale", "photo.png")
     assert done.returncode == 0, done.stderr
     assert Image.open(tmp_path / "photo_x4.png").size == (48, 40)
     assert srgan("prepare", "--set", "hr_size=48").returncode == 0
