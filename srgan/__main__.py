@@ -106,11 +106,11 @@ def upscale(options: argparse.Namespace) -> None:
            *[f"strength {options.strength}"] * (options.strength != 1), *["ensemble"] * options.ensemble]  # fmt: skip
     how = " ".join(how)  # the same again is done already
 
-    def work(source: Path, target: Path) -> str:
+    def work(source: Path, target: Path, force: bool) -> str:
         if panels:
-            files.write_panels(source, target, panels, models, options.force)
+            files.write_panels(source, target, panels, models, force)
             return ", ".join(panels)
-        return files.upscale_any(source, target, upscaler, options.force, options.preview, how, tqdm.write)
+        return files.upscale_any(source, target, upscaler, force, options.preview, how, tqdm.write)
 
     found, failed = batch.find(options.inputs, Path(options.out) if options.out and not targets.is_file(options.out) else None)
     ending = (lambda source: targets.PANELS) if panels else lambda source: files.ending(source, options.preview)

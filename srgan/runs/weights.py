@@ -87,9 +87,8 @@ def find(name: str) -> Path:
     if name in SHIPPED:
         return shipped_folder() / f"{name}.weights.h5"
     if not name.endswith(".weights.h5"):
-        raise SRGANError(
-            f"There are no weights named {name}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}."
-        )
+        told = f"{name} is no file of weights of this project" if Path(name).exists() else f"There are no weights named {name}"
+        raise SRGANError(f"{told}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}.")
     return Path(name).expanduser()
 
 

@@ -63,8 +63,8 @@ def _results(files: list[Path], out: Path | None) -> set[Path]:
     return results
 
 
-def run(jobs: list[Job], work: Callable[[Path, Path], str], how: str, force: bool = False) -> list[str]:
-    """`work(source, target)` for each job that is not done; it returns a sentence. Prints a line for each.
+def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], how: str, force: bool = False) -> list[str]:
+    """`work(source, target, force)` for each job that is not done; it returns a sentence. Prints a line for each.
 
     Returns what failed, in words. No failure stops the others.
     """
@@ -75,9 +75,9 @@ def run(jobs: list[Job], work: Callable[[Path, Path], str], how: str, force: boo
             tqdm.write(f"{job.source}: done earlier, {job.target}")
             continue
         try:
-            require_free(job.target, job.source, force)
+            require_free(job.target, job.source, force or job.may_replace)
             remove_abandoned(job.target)
-            said = work(job.source, job.target)
+            said = work(job.source, job.target, force or job.may_replace)
             Record(job.target.parent).add(job.target.name, job.source, how)
         except SRGANError as error:
             failed.append(str(error))

@@ -46,7 +46,9 @@ class Record:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             results = content["results"]
-            self.results = {name: made for name, made in results.items() if made.keys() == {"source", "size", "changed", "how"}}
+            self.results = {
+                name: made for name, made in results.items() if made.keys() == {"source", "size", "changed", "how", "result"}
+            }
         except (OSError, ValueError, KeyError, AttributeError, TypeError):  # there is none, or it is damaged: nothing is known
             pass
 
@@ -58,16 +60,26 @@ class Record:
 
     def is_current(self, name: str, source: Path, how: str) -> bool:
         """Whether the result `name` was made in this way of `source` as it is now."""
-        return self.results.get(name) == self._about(source, how)
+        return self.results.get(name, {}) | self._about(source, how) == self.results.get(name)
+
+    def is_untouched(self, name: str) -> bool:
+        """Whether the result `name` is as it was made: then it may be made anew."""
+        return name in self.results and self.results[name]["result"] == self._stamp(self._path.parent / name)
 
     def add(self, name: str, source: Path, how: str) -> None:
         """Remember what the result `name` was made of. Raises SRGANError if that cannot be written."""
-        self.results = Record(self._path.parent).results | {name: self._about(source, how)}  # others may be at work here
+        made = self._about(source, how) | {"result": self._stamp(self._path.parent / name)}
+        self.results = Record(self._path.parent).results | {name: made}  # others may be at work here
         write_json(self._path, {"about": "what `python -m srgan upscale` made here, and of what", "results": self.results})
 
     def _about(self, source: Path, how: str) -> dict:
-        stat = source.stat()
-        return {"source": self._place(source), "size": stat.st_size, "changed": stat.st_mtime_ns, "how": how}
+        size, changed = self._stamp(source)
+        return {"source": self._place(source), "size": size, "changed": changed, "how": how}
+
+    @staticmethod
+    def _stamp(path: Path) -> list[int]:
+        stat = path.stat()
+        return [stat.st_size, stat.st_mtime_ns]
 
     def _place(self, source: Path) -> str:
         """Where the source lies, counted from the folder, so that both can be moved together."""
@@ -85,7 +97,7 @@ class Job:
     source: Path
     target: Path
     is_done: bool  # by an earlier run
-    own: bool  # what lies at `target` was made of the same input, in the same way
+    may_replace: bool  # what lies at `target` was made of the same input, in the same way, and nobody has touched it since
 
 
 def is_file(out: str) -> bool:
@@ -103,8 +115,9 @@ def plan(found: list[tuple[Path, Path]], out: str | None, ending: Callable[[Path
     """
     if out is not None and len(found) == 1 and is_file(out):
         target = Path(out)
-        own = Record(target.parent).of(found[0][0], how) == target.name
-        return [Job(found[0][0], target, own and Record(target.parent).is_current(target.name, found[0][0], how), own)]
+        record = Record(target.parent)
+        own = found[0][0].exists() and record.of(found[0][0], how) == target.name
+        return [_job(found[0][0], target, own, record, how)]
     records: dict[Path, Record] = {}
     jobs, taken = [], set()
     for source, inside in found:
@@ -115,8 +128,13 @@ def plan(found: list[tuple[Path, Path]], out: str | None, ending: Callable[[Path
         if not own:
             name = next(name for name in _names(place, source, ending(source)) if _is_free(place.parent / name, record, taken))
         taken.add(place.parent / name)
-        jobs.append(Job(source, place.parent / name, own and record.is_current(name, source, how), own))
+        jobs.append(_job(source, place.parent / name, own, record, how))
     return jobs
+
+
+def _job(source: Path, target: Path, own: bool, record: Record, how: str) -> Job:
+    """`own`: whether what lies at `target` was made of `source` in the same way."""
+    return Job(source, target, own and record.is_current(target.name, source, how), own and record.is_untouched(target.name))
 
 
 def _names(place: Path, source: Path, ending: str) -> Iterator[str]:

@@ -137,6 +137,18 @@ def test_panels_are_no_input(tmp_path, upscale):
     assert sorted(os.listdir(tmp_path)) == [targets.RECORD, "a.png", "a_panels.png", "a_x4.png"]
 
 
+def test_what_has_changed_is_made_again_but_not_over_what_a_person_made_of_it(tmp_path, upscale, capsys):
+    photo(tmp_path / "a.png")
+    assert upscale(tmp_path) == 0
+    first = (tmp_path / "a_x4.png").read_bytes()
+    photo(tmp_path / "a.png", shade=90)
+    assert upscale(tmp_path) == 0 and (tmp_path / "a_x4.png").read_bytes() != first
+    photo(tmp_path / "a.png", shade=50)
+    (tmp_path / "a_x4.png").write_text("mine")
+    assert upscale(tmp_path) == 1 and "is there already" in capsys.readouterr().err
+    assert (tmp_path / "a_x4.png").read_text() == "mine"
+
+
 def test_what_failed_is_tried_again(tmp_path, upscale):
     photo(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
@@ -199,7 +211,7 @@ def test_two_models_of_one_name_are_two_panels(model):
 def test_no_exception_ends_a_batch(tmp_path, capsys):
     jobs = [targets.Job(photo(tmp_path / f"{i}.png"), tmp_path / f"{i}_x4.png", False, False) for i in range(3)]
 
-    def work(source: Path, target: Path) -> str:
+    def work(source: Path, target: Path, force: bool) -> str:
         if source.name == "1.png":
             raise RuntimeError("a codec's own")
         target.touch()

@@ -262,7 +262,7 @@ def test_weights_from_a_stranger_are_refused_and_run_no_code(folder, tmp_path, c
     (tmp_path / "b.weights.h5").write_bytes(pickle.dumps(Trap()))
     (tmp_path / "b.json").write_text('{"sha256": "' + weights.sha256(tmp_path / "b.weights.h5") + '", "network": {"blocks": 1}}')
     (tmp_path / "c.weights.h5").write_bytes(b"random")
-    for name, words in (("a.pkl", "There are no weights"), ("b.weights.h5", "does not describe the network"),
+    for name, words in (("a.pkl", "is no file of weights of this project"), ("b.weights.h5", "does not describe the network"),
                         ("c.weights.h5", "There are no weights at"), ("huge", "There are no weights named huge")):  # fmt: skip
         model = name if name == "huge" else str(tmp_path / name)
         assert main(["upscale", str(folder / "a.png"), "--model", model]) == 1
