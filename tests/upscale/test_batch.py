@@ -17,7 +17,7 @@ from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.presets import preset
 from srgan.runs import weights
-from srgan.upscale import batch, files, targets
+from srgan.upscale import batch, files, network, targets
 from tests import inputs
 
 
@@ -29,8 +29,14 @@ def model(tmp_path_factory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="module")
+def loaded(model):
+    return network.load(Path(model))
+
+
 @pytest.fixture
-def upscale(model):
+def upscale(model, loaded, monkeypatch):
+    monkeypatch.setattr(network, "load", lambda path, *options: loaded)
     return lambda *arguments: main(["upscale", *map(str, arguments), "--model", model])
 
 

@@ -262,7 +262,7 @@ def test_weights_from_a_stranger_are_refused_and_run_no_code(folder, tmp_path, c
     (tmp_path / "b.weights.h5").write_bytes(pickle.dumps(Trap()))
     (tmp_path / "b.json").write_text('{"sha256": "' + weights.sha256(tmp_path / "b.weights.h5") + '", "network": {"blocks": 1}}')
     (tmp_path / "c.weights.h5").write_bytes(b"random")
-    for name, words in (("a.pkl", "is no file of weights of this project"), ("b.weights.h5", "does not describe the network"),
+    for name, words in (("a.pkl", "is no file of weights of this project"), ("b.weights.h5", "is not a card of weights"),
                         ("c.weights.h5", "There are no weights at"), ("huge", "There are no weights named huge")):  # fmt: skip
         model = name if name == "huge" else str(tmp_path / name)
         assert main(["upscale", str(folder / "a.png"), "--model", model]) == 1
@@ -275,7 +275,12 @@ def test_a_video_goes_to_the_video_module(folder, own_weights, capsys):
     (folder / "clip.mp4").write_bytes(b"no video at all")
     assert main(["upscale", str(folder / "clip.mp4"), "--model", str(own_weights)]) == 1
     assert "clip.mp4" in capsys.readouterr().err
-    with mock.patch("srgan.upscale.video.upscale", return_value=mock.Mock(frames=12)) as called:
+
+    def made(source, target, upscaler, **options):
+        target.write_bytes(b"film")
+        return mock.Mock(frames=12)
+
+    with mock.patch("srgan.upscale.video.upscale", side_effect=made) as called:
         assert main(["upscale", str(folder / "clip.mp4"), "--model", str(own_weights), "--preview"]) == 0
     (source, target, _), options = called.call_args
     assert (source, target.name) == (folder / "clip.mp4", "clip_x4_preview.mp4")
