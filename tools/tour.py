@@ -63,6 +63,10 @@ def convert(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, 
                 parts.append(f"![{alt}]({file})")
             elif "text/markdown" in data:
                 parts.append(data["text/markdown"])
+            elif 'class="highlight"' in data.get("text/html", ""):  # the source of a definition
+                parts.append(f"```python\n{data['text/plain'].strip()}\n```")
+            elif "text/html" in data and not data["text/plain"].startswith("<"):  # the panel of a training
+                parts.append(f"```\n{data['text/plain']}\n```")
             elif output.get("name") == "stdout":
                 parts.append(f"```\n{_without_paths(output.text).strip()}\n```")
     return "\n\n".join(parts) + "\n", pictures
