@@ -207,7 +207,7 @@ def is_cover(stream: Stream) -> bool:
 
 def copy_of(stream: Stream, container: OutputContainer) -> Stream | None:
     """A new stream in `container` for the packets of `stream`; None where it cannot hold them, and for other pictures and data."""
-    if stream.type == "data" or (stream.type == "video" and not is_cover(stream)):
+    if stream.type in ("data", "attachment") or (stream.type == "video" and not is_cover(stream)):
         return None
     try:
         copy = container.add_stream_from_template(stream, opaque=True)

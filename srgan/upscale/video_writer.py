@@ -116,7 +116,9 @@ class Writing:
     def _take(self, stream: Stream, has_chapters: bool, source: InputContainer) -> None:
         """Make a stream for the packets of `stream`, or tell that there is none."""
         copy, form = copy_of(stream, self._container), self._container.format.name
-        if copy is not None:
+        if form == "matroska" and (stream.type == "attachment" or is_cover(stream)):
+            self._attach(stream, source)
+        elif copy is not None:
             self.copies[stream] = copy
         elif stream.type == "audio" and form == "matroska" and stream.codec_context:
             self._recoders[stream] = recoder = Recoder(stream, self._container)
@@ -128,6 +130,17 @@ class Writing:
             pass  # the titles of chapters; the time code, which the file's tags bring again
         else:
             self._remark(_left_out(stream, self._container))
+
+    def _attach(self, stream: Stream, source: InputContainer) -> None:
+        """Keep a cover or another attachment, such as a font of the subtitles, as Matroska does: as a file within the file."""
+        if stream.type == "attachment":
+            name, mime, content = stream.name, stream.mimetype, stream.data
+        else:
+            kind = {"mjpeg": "jpeg"}.get(stream.codec_context.name, stream.codec_context.name)
+            with av.open(source.name, options={"protocol_whitelist": "file"}) as again:
+                content = next(bytes(packet) for packet in again.demux(again.streams[stream.index]) if packet.size)
+            name, mime = f"cover.{kind.replace('jpeg', 'jpg')}", f"image/{kind}"
+        self._container.add_attachment(name or "attachment", mime or "application/octet-stream", content)
 
     def picture(self, packet: av.Packet) -> None:
         """Append a packet of the picture, its stamps in units of `unit_of`."""

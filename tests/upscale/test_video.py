@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import itertools
 import math
 import os
@@ -458,6 +459,42 @@ def test_a_second_picture_is_left_out_in_words_and_a_cover_is_kept(tmp_path):
         "stream 2 (mjpeg), is left out" in sentence or "stream 1 (mjpeg), is left out" in sentence for sentence in made.remarks
     ] == [True]
     assert codecs(made.path) == [("video", "h264"), ("video", "mjpeg")] and made.frames == 5
+
+
+def test_a_cover_of_matroska_is_a_cover_again(tmp_path):
+    cover, source = io.BytesIO(), clips.write(tmp_path / "a.mkv", stamps=range(3))
+    Image.new("RGB", (16, 16), "red").save(cover, "PNG")
+    with av.open(str(source)) as reading, av.open(str(tmp_path / "b.mkv"), "w") as writing:
+        copy = writing.add_stream_from_template(reading.streams.video[0])
+        writing.add_attachment("cover.png", "image/png", cover.getvalue())
+        writing.add_attachment("font.ttf", "application/x-truetype-font", b"a font")
+        for packet in reading.demux():
+            if packet.size:
+                packet.stream = copy
+                writing.mux(packet)
+    made = run(tmp_path / "b.mkv")
+    assert made.remarks == () and made.frames == 3
+    with av.open(str(made.path)) as container:
+        assert [stream.codec_context and stream.codec_context.name for stream in container.streams.video] == ["h264", "png"]
+        assert bytes(next(packet for packet in container.demux(container.streams.video[1]))) == cover.getvalue()
+        (font,) = [stream for stream in container.streams if stream.type == "attachment"]
+        assert (font.name, bytes(font.data)) == ("font.ttf", b"a font")
+
+
+def test_a_time_code_is_kept_and_not_told_as_left_out(tmp_path):
+    source = clips.write(tmp_path / "a.mov", stamps=range(3),
+                         prepare=lambda container: container.metadata.update(timecode="01:00:00:00"))  # fmt: skip
+    made = run(source)
+    assert made.remarks == ()
+    with av.open(str(made.path)) as container:
+        assert "01:00:00:00" in [stream.metadata.get("timecode") for stream in container.streams if stream.type == "data"]
+
+
+def test_a_size_that_changes_is_the_first_one_all_through(tmp_path):
+    parts = [clips.write(tmp_path / f"{i}.ts", size=size, stamps=range(20)) for i, size in enumerate(((48, 32), (64, 48)))]
+    (tmp_path / "a.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    made = run(tmp_path / "a.ts")
+    assert made.remarks == () and made.frames == 40 and {image.shape for image in pictures(made.path)} == {(128, 192, 3)}
 
 
 def test_a_preview_is_the_first_second_with_its_sound_and_says_how_long_all_will_take(long_clip):
