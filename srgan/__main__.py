@@ -19,6 +19,7 @@ from srgan.config import STAGES, Config
 from srgan.data import sources
 from srgan.errors import SRGANError
 from srgan.runs.load_tensorflow import load_tensorflow
+from srgan.runs.outside import printable
 from srgan.runs.paths import PROJECT, Paths, open_workdir
 
 Commands = dict[str, tuple[Callable[[argparse.Namespace], None], str, list[tuple[tuple[str, ...], dict]]]]
@@ -66,7 +67,7 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
 def _told(sentence: str, status: int) -> int:
     """Print `sentence`, if there is a standard error to print to; returns `status`."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        print(sentence, file=sys.stderr)
+        print("\n".join(map(printable, sentence.split("\n"))), file=sys.stderr)  # names in it are strangers' words
     return status
 
 

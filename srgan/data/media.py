@@ -34,6 +34,8 @@ def picture_format(head: bytes) -> str | None:
 
 def kind(path: Path) -> str | None:
     """ "picture", "film" or None: by the ending of its name; by its first bytes where that tells nothing or several things."""
+    if path.exists() and not path.is_file():
+        return None  # a pipe or a device, which may never end
     suffix = path.suffix.lower()
     if suffix in PICTURES:
         return "picture"

@@ -30,6 +30,7 @@ from srgan.data.metadata import (
     png_texts,
 )
 from srgan.errors import SRGANError
+from srgan.runs.outside import open_regular
 
 pyvips.cache_set_max(0)  # each file is read once
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is odd in a file is told in notes
@@ -130,11 +131,12 @@ def size(path: Path) -> tuple[int, int]:
 def _opened(path: Path) -> tuple[bytes, str]:
     """The bytes of the file and its format."""
     try:
-        content = Path(path).read_bytes()
+        if Path(path).is_dir():
+            raise SRGANError(f"{path} is a folder, not a file.")
+        with open_regular(path) as file:
+            content = file.read()
     except FileNotFoundError:
         raise SRGANError(f"There is no file {path}.") from None
-    except IsADirectoryError:
-        raise SRGANError(f"{path} is a folder, not a file.") from None
     except OSError as error:
         raise SRGANError(f"{path} cannot be read ({error.strerror}).") from error
     pyvips.vips_lib.vips_error_clear()  # what libvips told of earlier files

@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from srgan.data import media
 from srgan.errors import SRGANError
+from srgan.runs.outside import printable
 from srgan.runs.paths import remove_abandoned
 from srgan.runs.progress import shows_bars
 from srgan.upscale.targets import PANELS, SUFFIX, Job, Record, require_free
@@ -46,6 +47,11 @@ def find(inputs: list[Path], out: Path | None = None, say: Say = tqdm.write) -> 
     return found, failed
 
 
+def tell(sentence: str) -> None:
+    """Print a line beside the bar. Names of files are strangers' words: escape sequences in them are written out."""
+    tqdm.write(printable(sentence))
+
+
 def _is_inside(out: Path, folder: Path) -> bool:
     return out.resolve() != folder.resolve() and out.resolve().is_relative_to(folder.resolve())
 
@@ -72,19 +78,21 @@ def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], how: str, forc
     for job in tqdm(jobs, unit="file", disable=len(jobs) < 2 or not shows_bars()):
         begun = time.monotonic()
         if job.is_done and not force:
-            tqdm.write(f"{job.source}: done earlier, {job.target}")
+            tell(f"{job.source}: done earlier, {job.target}")
             continue
         try:
             require_free(job.target, job.source, force or job.may_replace)
             remove_abandoned(job.target)
             said = work(job.source, job.target, force or job.may_replace)
+            if job.target.is_file():  # nobody may read the result who may not read the source
+                job.target.chmod(job.target.stat().st_mode & (job.source.stat().st_mode | 0o600))
             Record(job.target.parent).add(job.target.name, job.source, how)
         except SRGANError as error:
             failed.append(str(error))
         except Exception as error:  # whatever it is, it must not cost the others; its kind helps whoever reports it
             failed.append(f"{job.source} could not be upscaled ({type(error).__name__}: {error}).")
         else:
-            tqdm.write(f"{job.source} -> {job.target}: {said}, {time.monotonic() - begun:.1f} s")
+            tell(f"{job.source} -> {job.target}: {said}, {time.monotonic() - begun:.1f} s")
             continue
-        tqdm.write(f"{job.source}: failed")
+        tell(f"{job.source}: failed")
     return failed

@@ -34,7 +34,7 @@ def require_free(target: Path, source: Path, force: bool = False) -> None:
         )
     if target.exists() and source.exists() and target.samefile(source):
         raise SRGANError(f"{target} would be written over itself, and an input is never overwritten. Choose another name.")
-    if target.exists() and not force:
+    if os.path.lexists(target) and not force:  # a link that leads nowhere is there, too
         raise SRGANError(f"{target} is there already. Choose another name, or overwrite it with --force.")
 
 
