@@ -41,6 +41,7 @@ MOVING = ("GIF", "PNG", "WEBP")
 FORGIVING = ("JPEG", "GIF")  # where the end is missing, the rest can be shown
 DPI = (1, 65_535)  # what a resolution can be
 X_RESOLUTION = 0x011A
+LAB = ("lab", "labq", "labs")
 # How the EXIF tag "orientation" is undone, on arrays (H, W, C).
 TURNS = {
     2: lambda a: a[:, ::-1],
@@ -179,6 +180,8 @@ def _by_vips(path: Path, content: bytes, form: str, notes: list[str], strict: bo
         raise SRGANError(f"{path} cannot be read as an image (its end is missing). Copy or download it again.")
     if damaged:
         notes.append("its end is missing or damaged; what could be read is kept")
+    if image.interpretation in LAB:
+        notes.append("CIELAB became sRGB")
     metadata = _metadata(image, content, form, notes)
     tall = _page_height(image, form)
     pixels = _plain(pixels, image, tiff, metadata, notes)
@@ -203,7 +206,8 @@ def _decoded(path: Path, content: bytes, form: str, options: dict) -> tuple[pyvi
             tall = _page_height(image, form)
             _require_size(path, image.width, tall, image.height // tall)
             _require_pixels(path, image)
-            pixels = image.numpy().reshape(image.height, image.width, image.bands)
+            colour = image.colourspace("srgb" if image.coding == "labq" else "rgb16") if image.interpretation in LAB else image
+            pixels = colour.numpy().reshape(colour.height, colour.width, colour.bands)
         except pyvips.Error:
             if form not in FORGIVING or fail_on == "none":
                 raise
@@ -216,10 +220,10 @@ def _page_height(image: pyvips.Image, form: str) -> int:
 
 
 def _require_pixels(path: Path, image: pyvips.Image) -> None:
-    if image.format in ("float", "double", "complex", "dpcomplex") and image.interpretation != "lab":
-        raise SRGANError(f"{path} holds numbers of floating point, not pixels. Save it with 8 or 16 bits a channel.")
-    if image.format not in ("uchar", "ushort", "float", "short") or (image.format == "short" and image.interpretation != "labs"):
-        raise SRGANError(f"{path} holds numbers of the type {image.format}, not pixels. Save it with 8 or 16 bits a channel.")
+    if image.format in ("uchar", "ushort") or image.interpretation in LAB:
+        return
+    kind = "of floating point" if image.format in ("float", "double", "complex", "dpcomplex") else f"of the type {image.format}"
+    raise SRGANError(f"{path} holds numbers {kind}, not pixels. Save it with 8 or 16 bits a channel.")
 
 
 def _plain(pixels: np.ndarray, image: pyvips.Image, tiff: dict, metadata: Metadata, notes: list[str]) -> np.ndarray:
@@ -229,10 +233,6 @@ def _plain(pixels: np.ndarray, image: pyvips.Image, tiff: dict, metadata: Metada
         rgb = _rgb_of_cmyk(pixels[..., :4], metadata, notes)
         notes += ["its channels besides the four inks are left out"] if pixels.shape[2] > 4 else []
         return rgb
-    if colours in ("lab", "labs"):
-        notes.append("CIELAB became sRGB")
-        of = pyvips.Image.new_from_array(np.ascontiguousarray(pixels), interpretation=colours)
-        return of.colourspace("rgb16").numpy()
     count = 3 if pixels.shape[2] > 2 and colours not in ("b-w", "grey16") else 1
     has_alpha = pixels.shape[2] > count and tiff.get("extra") != 0
     if pixels.shape[2] > count + has_alpha:

@@ -218,3 +218,10 @@ def test_bytes_that_are_no_file_are_not_needed(tmp_path):
     Image.fromarray(PLAIN).save(content, "PNG")
     (tmp_path / "a[page=3].png").write_bytes(content.getvalue())
     assert np.array_equal(pictures.read(tmp_path / "a[page=3].png").frames[0], PLAIN)
+
+
+def test_cielab_becomes_srgb(tmp_path):
+    image = pyvips.Image.new_from_array(DEEP, interpretation="rgb16").colourspace("lab")
+    image.tiffsave(str(tmp_path / "a.tif"))
+    found = pictures.read(tmp_path / "a.tif")
+    assert found.notes == ["CIELAB became sRGB"] and np.abs(found.frames[0].astype(int) - DEEP).max() <= 8
