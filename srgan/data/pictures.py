@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyvips
 import tifffile
 from PIL import Image, ImageSequence
 
@@ -31,6 +30,11 @@ from srgan.data.metadata import (
 )
 from srgan.errors import SRGANError
 from srgan.runs.outside import open_regular
+
+try:
+    import pyvips
+except (ImportError, OSError) as error:  # OSError: pyvips is there, libvips is not
+    raise SRGANError("Images need the packages pyvips and pyvips-binary: pip install pyvips pyvips-binary") from error
 
 pyvips.cache_set_max(0)  # each file is read once
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is odd in a file is told in notes

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import itertools
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pyvips
 import tifffile
 from PIL import Image
 
-from srgan.data import pictures
+from srgan.data import media, pictures
 from srgan.data.metadata import png_chunk
 from srgan.errors import SRGANError
 from tests import inputs
@@ -225,3 +227,15 @@ def test_cielab_becomes_srgb(tmp_path):
     image.tiffsave(str(tmp_path / "a.tif"))
     found = pictures.read(tmp_path / "a.tif")
     assert found.notes == ["CIELAB became sRGB"] and np.abs(found.frames[0].astype(int) - DEEP).max() <= 8
+
+
+def test_without_libvips_the_packages_are_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvips", None)
+    monkeypatch.delitem(sys.modules, "srgan.data.pictures")
+    with pytest.raises(SRGANError, match="pip install pyvips pyvips-binary"):
+        importlib.import_module("srgan.data.pictures")
+
+
+def test_an_avif_may_say_so_in_second_place():
+    assert media.picture_format(b"\0\0\0\x20ftypmif1\0\0\0\0mif1avifmiaf") == "AVIF"
+    assert media.picture_format(b"\0\0\0\x20ftypmif1\0\0\0\0mif1heicmiaf") == "HEIC"
