@@ -74,17 +74,21 @@ _PRESETS = {
     "shipped": _SHIPPED
     | dict(
         pretrain_steps=16_000,
-        gan_steps=2000,
-        content="vgg19/block1_conv2",  # before the first max-pooling, which would welcome a fine grid (docs/weights.md)
-        content_scale=1.0,  # of a VGG19 whose channels are normalised
-        pixel_weight=5.0,
-        adversarial_weight=0.15,  # by their gradients in SR: content 5, adversarial 5, pixels 1
-        discriminator_norm=False,
-        discriminator_steps=150,
-        discriminator_rate=5.0,  # else G learns to draw a grid before D learns to see it
-        random_shift=15,
+        gan_steps=6000,
+        tail_filters=16,  # neighbouring pixels are drawn with a view of each other: no grid behind the shuffle
+        content="lpips",  # wants SRGAN_LPIPS=FILE (docs/lpips.md); layers of vgg19 do without
+        content_scale=0.8,  # the weight of LPIPS is its square
+        pixel_weight=1.0,
+        phase_weight=10.0,
+        adversarial="relativistic",
+        adversarial_weight=0.3,  # strong, or LPIPS draws a crosshatch that it rewards
+        discriminator="unet",
         discriminator_filters=32,
-        discriminator_dense=256,
+        discriminator_rate=2.0,
+        random_shift=15,
+        gan_schedule="constant",
+        adam_beta2=0.99,
+        ema=0.998,
     ),
     # The small one of them, for CPUs and video: a twelfth of the work.
     "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 
 import keras
 import numpy as np
@@ -155,7 +156,8 @@ def test_pretraining_of_vgg16tv_is_features_plus_total_variation_and_nothing_els
     sr = state.generator(lr, training=True).numpy()
     variation = np.abs(np.diff(sr, axis=1)).mean() + np.abs(np.diff(sr, axis=2)).mean()
     expected = np.mean((seen(hr).numpy() - seen(sr).numpy()) ** 2) + 0.3 * variation
-    reported = steps.pretrain_step(config, state, seen)(tf.constant(0, tf.int64), tf.constant(lr), tf.constant(hr))
+    nothing = tf.zeros((2, 1)), tf.zeros((2, 1)), tf.zeros((2, 1)), tf.zeros(2, tf.int32)
+    reported = steps.pretrain_step(config, state, seen)(steps.Batch(tf.constant(lr), tf.constant(hr), *nothing))
     assert float(reported["loss"]) == pytest.approx(expected, rel=1e-3)
 
 
@@ -170,4 +172,5 @@ def test_each_preset_takes_its_steps_on_sample_photos(name, tmp_path, capsys):
         assert [row["step"] for row in rows] == [1, 2]
         assert all(np.isfinite(value) for row in rows for value in row.values()), stage
     said = capsys.readouterr().out
-    assert ("RANDOM weights" in said) == (name not in ("quick", "fast"))
+    assert ("RANDOM weights" in said) == (name not in ("quick", "fast", "shipped"))
+    assert ("LPIPS has no weights here" in said) == (name == "shipped" and "SRGAN_LPIPS" not in os.environ)

@@ -163,6 +163,30 @@ def test_a_weights_file_of_ones_own_is_used_and_in_float32(vgg19, monkeypatch, t
     np.testing.assert_allclose(loaded(in_range(IMAGES)), expected, rtol=1e-5, atol=1e-6)
 
 
+# Several layers -----------------------------------------------------------------------------------------------------
+
+
+def test_several_layers_have_a_weight_each_on_the_square_of_their_difference(vgg19, monkeypatch, tmp_path):
+    monkeypatch.setattr(features, "_load", lambda network, local, folder: vgg19)
+    both = features.load("vgg19/block1_conv2:0.25+block3_conv1", 0.5, tmp_path)(in_range(IMAGES))
+    first, second = (of_vgg19(vgg19, layer)(in_range(IMAGES)) for layer in ("block1_conv2", "block3_conv1"))
+    np.testing.assert_allclose(both[0], 0.5 * 0.25**0.5 * first, rtol=1e-5)
+    np.testing.assert_allclose(both[1], 0.5 * second, rtol=1e-5)
+
+
+def test_several_layers_are_given_in_the_order_of_the_network_whatever_the_order_of_their_names(vgg19, monkeypatch, tmp_path):
+    monkeypatch.setattr(features, "_load", lambda network, local, folder: vgg19)
+    both = features.load("vgg19/block2_conv1+block1_conv2:4", 1.0, tmp_path)(in_range(IMAGES))
+    assert [of_layer.shape[-1] for of_layer in both] == [64, 128]
+    np.testing.assert_allclose(both[0], 2 * of_vgg19(vgg19, "block1_conv2")(in_range(IMAGES)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["a:b", "a:0", "a:-1", "a+", ":1", "a:inf"])
+def test_weights_of_layers_that_are_none_are_refused(layers):
+    with pytest.raises(SRGANError, match=r"Layers must be like block1_conv2:0\.1"):
+        features.layer_weights(layers)
+
+
 # Half precision -----------------------------------------------------------------------------------------------------
 
 
