@@ -94,7 +94,7 @@ def run(kind: str, pairs: int) -> tuple[int, int]:
 
 def same(one: dict[str, bytes], other: dict[str, bytes]) -> bool:
     """Whether both hold the same files. The prepared set tells the folder of its photos, and a batch its own folder."""
-    told = ("manifest.json", ".jsonl", ".json")
+    told = (".json", ".jsonl", ".keras")
     return one.keys() == other.keys() and all(one[name] == other[name] for name in one if not name.endswith(told))
 
 

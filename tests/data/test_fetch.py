@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -372,3 +373,41 @@ def test_gdown_leaves_nothing_in_the_home_folder(drive_server, tmp_path):
     before = os.path.exists(cookies) and os.stat(cookies).st_mtime_ns
     fetch(drive("good"), tmp_path)
     assert (os.path.exists(cookies) and os.stat(cookies).st_mtime_ns) == before
+
+
+# Servers and neighbours that mean no good --------------------------------------------------------------------------
+
+
+def test_a_server_that_drips_is_given_up(server, tmp_path, monkeypatch):
+    class Dripping:
+        def read1(self, most, decode_content):
+            time.sleep(0.01)
+            return b"x"
+
+    with pytest.raises(download.BrokenOff, match=r"only \d+ bytes in"):
+        list(download._chunks(Dripping(), timeout=0.1))
+
+
+def test_a_file_of_unknown_size_has_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "MOST_UNTOLD", 1000)
+    with pytest.raises(download.MirrorError, match="more than the 1,000 bytes"):
+        download._append(tmp_path / "file", iter([b"x" * 600] * 3), 0, 0)
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "²", "-1", "1e9", ""])
+def test_a_length_that_cannot_be_is_none(length):
+    response = SimpleNamespace(status_code=200, headers={"Content-Length": length}, reason="OK")
+    assert download._span(response, 0) == (0, 0)
+
+
+def test_a_planted_link_is_not_followed(server, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / ".partial-photos.zip").symlink_to(tmp_path / "mine")
+    with pytest.raises(SRGANError, match="could not be"):
+        fetch(remote(server, "good"), tmp_path / "folder")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_escape_sequences_in_a_servers_title_are_written_out():
+    assert download._title(b"<title>\x1b]0;evil\x07 quota</title>") == r" (\x1b]0;evil\x07 quota)"

@@ -9,6 +9,7 @@ import pytest
 from srgan.data import download
 from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
+from tests import mutations
 from tests.archives import tar_of, zip_of
 
 PHOTOS = {"set/a.jpg": b"first" * 1000, "set/b.jpg": b"second" * 1000}
@@ -170,3 +171,19 @@ def test_a_photo_that_lies_about_its_size_is_refused(place):
         content = content.replace(size.to_bytes(4, "little"), (size + 1).to_bytes(4, "little"))
     archive.write_bytes(content)
     assert "cannot be unpacked" in refused(archive, place)
+
+
+def test_the_target_of_a_link_is_read_as_far_as_a_link_can_be_long(tmp_path):
+    zip_of(tmp_path / "a.zip", {"a.jpg": b"a"}, [("link.jpg", stat.S_IFLNK | 0o777, "x" * 10**7)])
+    with mutations.bounded_memory():
+        unpack(tmp_path / "a.zip", tmp_path / "photos", lambda name: name)
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["a.jpg"]
+
+
+def test_a_planted_link_in_the_place_of_the_unfinished_folder_leads_nowhere(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("mine")
+    (tmp_path / ".partial-photos").symlink_to(tmp_path / "mine")
+    zip_of(tmp_path / "a.zip", {"a.jpg": b"a"})
+    unpack(tmp_path / "a.zip", tmp_path / "photos", lambda name: name)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
