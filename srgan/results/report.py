@@ -142,7 +142,8 @@ def picture(path: Path, caption: str) -> str:
 
 
 def _escape(value: object) -> str:
-    return html.escape(str(value))
+    """As text of HTML. The report may be passed on, so the home folder, which names its owner, is "~"."""
+    return html.escape(str(value).replace(str(Path.home()), "~"))
 
 
 def _now() -> str:

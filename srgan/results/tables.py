@@ -59,7 +59,8 @@ def of_losses(rows: list[dict[str, float]]) -> Table:
 
 
 def _markdown_row(cells: Sequence[object]) -> str:
-    texts = (str(cell).replace("|", "\\|") for cell in cells)
+    # Names of files are strangers' words, and notebooks show Markdown's HTML.
+    texts = (" ".join(str(cell).replace("|", "\\|").replace("<", "&lt;").split()) for cell in cells)
     shown = (f"**{text}**" if isinstance(cell, Bold) else text for cell, text in zip(cells, texts, strict=True))
     return f"| {' | '.join(shown)} |"
 

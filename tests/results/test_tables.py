@@ -37,7 +37,7 @@ def test_a_table_as_markdown_and_as_html_has_the_same_cells():
         "| name | dB |",
         "|---|---|",
         "| a | **1.00** |",
-        "| <script>\\|</script> | 2 |",
+        "| &lt;script>\\|&lt;/script> | 2 |",
     ]
     shown = Cells(table.html())
     assert shown.rows == [["name", "dB"], ["a", "1.00"], [EVIL, "2"]]
