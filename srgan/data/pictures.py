@@ -29,7 +29,7 @@ from srgan.data.metadata import (
     png_texts,
 )
 from srgan.errors import SRGANError
-from srgan.runs.outside import open_regular
+from srgan.runs.outside import Damaged, open_regular
 
 try:
     import pyvips
@@ -142,6 +142,8 @@ def _opened(path: Path) -> tuple[bytes, str]:
             content = file.read()
     except FileNotFoundError:
         raise SRGANError(f"There is no file {path}.") from None
+    except Damaged as error:
+        raise SRGANError(f"{error}.") from error
     except OSError as error:
         raise SRGANError(f"{path} cannot be read ({error.strerror}).") from error
     pyvips.vips_lib.vips_error_clear()  # what libvips told of earlier files
