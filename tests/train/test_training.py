@@ -320,7 +320,7 @@ def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_p
         exported = [weights.load(p.weights(stage)) for p in (broken, straight)]
         for weight, other in zip(*(network.get_weights() for network in exported), strict=True):
             np.testing.assert_array_equal(weight, other)
-        if config.ema:  # it is the mean that is exported
+        if config.optimization.ema:  # it is the mean that is exported
             for variable in exported[0].weights:
                 np.testing.assert_array_equal(variable.numpy(), ours.arrays[f"ema/{variable.path}"], err_msg=variable.path)
         rows = [history.read(paths.history(stage)) for paths in (broken, straight)]
