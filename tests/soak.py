@@ -124,6 +124,8 @@ def soak(kills: int, seed: int, steps: int) -> tuple[dict[str, int], list[str]]:
     """The whole experiment in a temporary folder."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        for drive in (folder / "untouched-drive", folder / "tortured" / "drive"):  # a Drive is there before a run is
+            drive.mkdir(parents=True)
         reference = start(folder / "untouched", folder / "untouched-drive", steps, save_minutes=5.0)
         output, _ = reference.communicate()
         if reference.returncode != 0:

@@ -8,7 +8,7 @@ import pytest
 from srgan.errors import SRGANError
 from srgan.results import plots
 from srgan.runs import history, older_histories
-from srgan.train.training import COLUMNS
+from srgan.train.steps import REPORTED
 
 # The forms in which such lines occur: tabs, one or two; spaces; exponents; numbers as NumPy 2 prints them.
 FORMS = {
@@ -95,7 +95,7 @@ def test_a_file_without_an_epoch_and_one_that_is_missing_are_told(tmp_path):
 
 
 def test_columns_are_those_of_our_own_history_and_the_same_plots_and_summary_come_of_them(tmp_path):
-    assert set(older_histories.COLUMNS) <= set(COLUMNS["srgan"])
+    assert set(older_histories.COLUMNS) <= {"step", *REPORTED["srgan"]}
     (tmp_path / "loss.txt").write_text("\n".join(lines(range(1, 101))))
     rows = older_histories.read(tmp_path / "loss.txt")
     whole, detail = plots.losses(rows, window=(40, 60), adversarial_weight=0.001, unit="epoch").axes
