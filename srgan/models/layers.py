@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from srgan.config import SCALE
 
+LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
+
 
 @keras.saving.register_keras_serializable("srgan")
 class PixelShuffle(keras.layers.Layer):

@@ -8,11 +8,9 @@ from keras import layers
 
 from srgan.config import SCALE, Config, Discriminator, Generator
 from srgan.models import patch_discriminators
-from srgan.models.layers import BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
+from srgan.models.layers import LEAK, BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
 from srgan.models.layers import Conv2D as PhasedConv2D
 from srgan.models.refinement import refined
-
-LEAK = 0.2  # slope of every LeakyReLU; paper §2.1.1
 
 
 def generator(config: Config) -> keras.Model:

@@ -12,9 +12,7 @@ import keras
 from keras import layers
 
 from srgan.config import Config
-from srgan.models.layers import LeakyReLU
-
-LEAK = 0.2
+from srgan.models.layers import LEAK, LeakyReLU
 
 
 def patch(config: Config) -> keras.Model:

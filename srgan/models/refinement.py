@@ -10,9 +10,7 @@ import keras
 from keras import layers
 
 from srgan.config import SCALE
-from srgan.models.layers import LeakyReLU, PixelShuffle
-
-LEAK = 0.2  # fixed slopes, so that all pixels of a cell are treated alike
+from srgan.models.layers import LEAK, LeakyReLU, PixelShuffle
 
 
 def refined(picture, trunk, filters: int):
@@ -24,7 +22,7 @@ def refined(picture, trunk, filters: int):
     x = PixelShuffle(SCALE, name="tail_shuffle")(x)  # (B, 4 H, 4 W, filters)
     x = layers.Concatenate(name="tail_join")([x, picture])
     x = layers.Conv2D(filters, 3, padding="same", name="tail_conv2")(x)
-    x = LeakyReLU(LEAK, name="tail_leaky")(x)
+    x = LeakyReLU(LEAK, name="tail_leaky")(x)  # no slope a channel: all pixels of a cell are treated alike
     last = dict(padding="same", kernel_initializer="zeros", dtype="float32", name="tail_conv3")
     x = layers.Conv2D(3, 3, **last)(x)
     return layers.Add(dtype="float32", name="tail_add")([picture, x])

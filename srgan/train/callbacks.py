@@ -30,7 +30,7 @@ def is_due(every: int, config: Config, state: State) -> bool:
 class LossHistory:
     """A row of mean losses every `log_every` steps. Raises SRGANError, in every worker, if a loss is not finite.
 
-    `path`: of the CSV; None in workers that keep no files.
+    `paths`: None in workers that keep no files.
     """
 
     def __init__(self, config: Config, paths: Paths | None, state: State, progress: Progress):

@@ -12,7 +12,7 @@ from keras import layers
 
 from srgan.config import Config
 from srgan.data.images import to_float, to_uint8
-from srgan.models.networks import LEAK
+from srgan.models.layers import LEAK
 from srgan.runs import weights
 from tools.bench import work
 

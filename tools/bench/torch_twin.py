@@ -14,7 +14,7 @@ from torch.nn import functional
 from srgan.config import Config
 from tools.bench import work
 
-LEAK = 0.2  # of every LeakyReLU, as in srgan/models/networks.py, which would bring TensorFlow with it
+LEAK = 0.2  # of every LeakyReLU, as in srgan/models/layers.py, which would bring TensorFlow with it
 EPSILON = 1e-3  # of Keras's batch norm
 VGG_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # of VGG19: filters and convolutions of each block
 
