@@ -262,10 +262,10 @@ def test_weights_that_come_with_the_project_and_peers_are_rows_with_their_qualit
 def test_a_peer_that_is_not_installed_is_a_row_that_says_so(monkeypatch, tmp_path, name, package):
     from tools.bench import peers
 
-    monkeypatch.setattr(peers, "NODE_MODULES", tmp_path)
+    monkeypatch.setenv("SRGAN_PEERS", str(tmp_path))
     monkeypatch.setitem(sys.modules, "ncnn", None)  # as if it was not there
     with pytest.raises(ModuleNotFoundError) as caught:
-        peers.PEERS[name]()
+        peers.measure(name, (1, 8, 8))
     assert caught.value.name == package
 
 
