@@ -59,6 +59,10 @@ class Data(Group):
     # Weights (like `initial`) whose self-ensemble stands for HR in stage srresnet; empty: HR.
     teacher: str = setting("", may_change=True)
     hr_size: int = setting(96, at_least=1)  # side of an HR training crop in pixels, a multiple of 4; paper §3.2
+    # How LR comes from HR: "bicubic", or by chance as photos suffer (data/degradation.py), another way in each batch.
+    degradation: Literal["bicubic", "photo"] = setting("bicubic")
+    degradation_strength: float = setting(1.0, at_least=0)  # multiplies its blur, noise and compression
+    clean_share: float = setting(0.25, at_least=0, below=1)  # of the patches, that stay bicubic all the same
     shuffle: bool = setting(True)  # a new order in each epoch; else always the same
     batch_size: int = setting(16, at_least=1)  # patches; paper §3.2
     test_fraction: float = setting(0.1)  # of the photos, never trained on (the samples' split is fixed by name)
@@ -80,6 +84,15 @@ class Data(Group):
             self.sampling == "patches" or (self.smaller_copies == 0 and self.patch_tries == 1),
             f'sampling "{self.sampling}" takes the middle of each photo: smaller_copies must be 0 and patch_tries 1, '
             f"not {self.smaller_copies} and {self.patch_tries}",
+        )
+        _require(
+            self.degradation == "bicubic" or not self.teacher,
+            f'A teacher sees LR as it is prepared: with one, degradation must be "bicubic", not "{self.degradation}"',
+        )
+        _require(
+            self.degradation != "bicubic" or (self.degradation_strength, self.clean_share) == (1.0, 0.25),
+            'degradation "bicubic" has no strength and no share: leave degradation_strength at 1 and clean_share at 0.25, '
+            "or choose another degradation",
         )
 
 

@@ -50,6 +50,26 @@ _SHIPPED = _LEAN | dict(
     sample_every=1000,
 )
 
+# The paper's size of network with what makes a short training go far.
+_DRAWN = _SHIPPED | dict(
+    pretrain_steps=16_000,
+    gan_steps=6000,
+    tail_filters=16,  # neighbouring pixels are drawn with a view of each other: no grid behind the shuffle
+    content="lpips",  # wants SRGAN_LPIPS=FILE (docs/lpips.md); layers of vgg19 do without
+    content_scale=0.8,  # the weight of LPIPS is its square
+    pixel_weight=1.0,
+    phase_weight=10.0,
+    adversarial="relativistic",
+    adversarial_weight=0.3,  # strong, or LPIPS draws a crosshatch that it rewards
+    discriminator="unet",
+    discriminator_filters=32,
+    discriminator_rate=2.0,
+    random_shift=15,
+    gan_schedule="constant",
+    adam_beta2=0.99,
+    ema=0.998,
+)
+
 _PRESETS = {
     # A few CPU minutes on the sample photos: a small network that works at LR size throughout, and pixel losses only,
     # so that nothing is downloaded.
@@ -70,26 +90,10 @@ _PRESETS = {
         sample_every=500,
         save_minutes=1.0,
     ),
-    # The weights that come with the project (model/): the paper's size of network with what makes a short training go far.
-    "shipped": _SHIPPED
-    | dict(
-        pretrain_steps=16_000,
-        gan_steps=6000,
-        tail_filters=16,  # neighbouring pixels are drawn with a view of each other: no grid behind the shuffle
-        content="lpips",  # wants SRGAN_LPIPS=FILE (docs/lpips.md); layers of vgg19 do without
-        content_scale=0.8,  # the weight of LPIPS is its square
-        pixel_weight=1.0,
-        phase_weight=10.0,
-        adversarial="relativistic",
-        adversarial_weight=0.3,  # strong, or LPIPS draws a crosshatch that it rewards
-        discriminator="unet",
-        discriminator_filters=32,
-        discriminator_rate=2.0,
-        random_shift=15,
-        gan_schedule="constant",
-        adam_beta2=0.99,
-        ema=0.998,
-    ),
+    # The weights that come with the project (model/).
+    "shipped": _DRAWN,
+    # The same for photos as people have them: softened, resized, noisy, compressed.
+    "photo": _DRAWN | dict(degradation="photo"),
     # The small one of them, for CPUs and video: a twelfth of the work.
     "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.

@@ -56,7 +56,7 @@ def test_the_order_of_d_and_the_momenta():
     for name in PRESETS:
         config = preset(name, hr_size=32, discriminator_filters=4, discriminator_dense=8, blocks=1, filters=8)
         names = [layer.name for layer in models.discriminator(config).layers]
-        if name == "shipped":
+        if name in ("shipped", "photo"):
             assert not any("norm" in layer for layer in names)
             continue
         expected = ["conv2", "leaky2", "norm2"] if name == "blog25" else ["conv2", "norm2", "leaky2"]
@@ -91,7 +91,7 @@ def test_blog25_works_in_zero_to_one_inside_and_the_world_sees_minus_one_to_one(
     np.testing.assert_allclose(seen(hr), (hr + 1) / 2, atol=1e-6)
 
 
-LABELS = dict.fromkeys(("quick", "shipped", "fast", "paper", "vgg16tv", "blog25"), (1.0, 0.0, 1.0)) | {
+LABELS = dict.fromkeys(("quick", "shipped", "photo", "fast", "paper", "vgg16tv", "blog25"), (1.0, 0.0, 1.0)) | {
     "coco44": (0.9, 0.1, 0.9), "celeba44": (0.9, 0.1, 0.9), "coco64": (1.0, 0.1, 1.0)}  # fmt: skip
 
 
@@ -172,5 +172,5 @@ def test_each_preset_takes_its_steps_on_sample_photos(name, tmp_path, capsys):
         assert [row["step"] for row in rows] == [1, 2]
         assert all(np.isfinite(value) for row in rows for value in row.values()), stage
     said = capsys.readouterr().out
-    assert ("RANDOM weights" in said) == (name not in ("quick", "fast", "shipped"))
-    assert ("LPIPS has no weights here" in said) == (name == "shipped" and "SRGAN_LPIPS" not in os.environ)
+    assert ("RANDOM weights" in said) == (name not in ("quick", "fast", "shipped", "photo"))
+    assert ("LPIPS has no weights here" in said) == (name in ("shipped", "photo") and "SRGAN_LPIPS" not in os.environ)

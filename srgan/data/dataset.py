@@ -10,12 +10,13 @@ import hashlib
 import itertools
 import json
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from srgan.config import SCALE, Config
+from srgan.data import degradation, images
 from srgan.errors import SRGANError
 from srgan.runs.outside import ANYTHING, SHA256, TEXT, Damaged, read_json, whole
 
@@ -23,6 +24,8 @@ SPLITS = ("train", "test")
 LARGEST_AHEAD = 2**22  # bytes of a photo that is read as a whole for one patch of it
 IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
 DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
+# (HR of a photo, top, left and side of a square in it, HR pixels) -> LR of the square.
+Worsen = Callable[[np.ndarray, int, int, int], np.ndarray]
 
 _PHOTO = {"name": TEXT, "height": whole(SCALE, 2**16), "width": whole(SCALE, 2**16), "offset": whole()}
 MANIFEST = {
@@ -93,6 +96,7 @@ class Dataset:
             Pack(folder / f"{split}.u8", self.manifest[split], self.manifest["sha256"][split]) for split in SPLITS
         )
         self._config = config
+        self._chain = degradation.chain(config.data)
         self._orders: dict[int, np.ndarray] = {}
 
     @property
@@ -107,7 +111,8 @@ class Dataset:
     def batch(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """LR (batch, hr_size / 4, hr_size / 4, 3) and HR (batch, hr_size, hr_size, 3), uint8.
 
-        A pure function of (seed, step). Each epoch goes through all photos in an order of its own.
+        A pure function of (seed, step). Each epoch goes through all photos in an order of its own. Where the run has a
+        degradation, LR is made here, from HR.
         """
         size, count = self._config.data.hr_size, self._config.data.batch_size
         lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
@@ -117,8 +122,11 @@ class Dataset:
         self.train.read_ahead(photos)
         for slot, photo in enumerate(photos):
             lr, hr = self.train.pair(photo)
+            worsen = self._worsening(step, slot)
             if self._config.data.sampling == "patches":
-                lr, hr = random_patch(lr, hr, size, rng, self._config.data.patch_tries)
+                lr, hr = random_patch(lr, hr, size, rng, self._config.data.patch_tries, worsen)
+            elif worsen:
+                lr = worsen(hr, 0, 0, size)
             lr_batch[slot], hr_batch[slot] = lr, hr
         return lr_batch, hr_batch
 
@@ -130,6 +138,20 @@ class Dataset:
         self.train.read_ahead(itertools.chain.from_iterable(self._photos(step + i) for i in range(count)))
         for i in range(count):
             lr[i], hr[i] = self.batch(step + i)
+        return lr, hr
+
+    def _worsening(self, step: int, slot: int) -> Worsen | None:
+        """What makes LR of one patch of the batch of `step`, by numbers of its own; None where LR is what is prepared."""
+        if self._chain is None:
+            return None
+        rng = np.random.default_rng((self._config.run.seed, step, slot, 1))
+        return lambda hr, top, left, side: degradation.lr_of_patch(hr, top, left, side, self._chain, rng)
+
+    def held_out_crop(self, i: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """LR and HR of the middle of held-out photo `i`, `size` large or as large as it is, always degraded the same way."""
+        _, hr = self.test.pair(i)
+        hr = images.centre_crop(hr, min(size, *hr.shape[:2]))
+        lr = images.degrade(hr) if self._chain is None else degradation.lr_of(hr, self._chain, np.random.default_rng(i))
         return lr, hr
 
     def _photos(self, step: int) -> list[int]:
@@ -149,9 +171,12 @@ class Dataset:
 
 
 def random_patch(
-    lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator, tries: int = 1
+    lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator, tries: int = 1, worsen: Worsen | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An aligned pair of patches, HR of side `hr_size`: of `tries` random ones the most detailed, flipped and turned by chance."""
+    """An aligned pair of patches, HR of side `hr_size`: of `tries` random ones the most detailed, flipped and turned by chance.
+
+    LR is cut from `lr`, or made by `worsen`.
+    """
     lr_size = hr_size // SCALE
     last_top, last_left = lr.shape[0] - lr_size, lr.shape[1] - lr_size
     places = [(int(rng.integers(last_top + 1)), int(rng.integers(last_left + 1))) for _ in range(tries)]
@@ -159,7 +184,7 @@ def random_patch(
         places.sort(key=lambda place: _variation(lr[place[0] : place[0] + lr_size, place[1] : place[1] + lr_size]))
     top, left = places[-1]
     flip, turns = int(rng.integers(2)), int(rng.integers(4))
-    lr = lr[top : top + lr_size, left : left + lr_size]
+    lr = worsen(hr, top * SCALE, left * SCALE, hr_size) if worsen else lr[top : top + lr_size, left : left + lr_size]
     hr = hr[top * SCALE : top * SCALE + hr_size, left * SCALE : left * SCALE + hr_size]
     if flip:
         lr, hr = lr[:, ::-1], hr[:, ::-1]

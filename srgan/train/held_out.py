@@ -26,8 +26,6 @@ def score(upscaler: Upscaler, dataset: Dataset) -> dict[str, float]:
 
 
 def crops(dataset: Dataset, count: int, size: int = 128) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """LR and HR, uint8, of the middles of the first `count` held-out photos."""
+    """LR and HR, uint8, of the middles of the first `count` held-out photos, degraded as the run's patches are."""
     for i in range(min(count, len(dataset.test))):
-        _, hr = dataset.test.pair(i)
-        hr = images.centre_crop(hr, min(size, *hr.shape[:2]))
-        yield images.degrade(hr), hr
+        yield dataset.held_out_crop(i, size)
