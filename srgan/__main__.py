@@ -186,11 +186,13 @@ def _fit(options: argparse.Namespace, *stages: str) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Notebook 05."""
     load_tensorflow()
-    from srgan.results import comparisons, evaluation, tables
+    from srgan.results import comparisons, evaluation, scores, tables
     from srgan.runs import history
 
     config, paths = _open(options)
-    print(evaluation.table(evaluation.evaluate(config, paths), tuple(evaluation.MEASURES)))
+    results = evaluation.evaluate(config, paths)
+    print(evaluation.table(results, tuple(scores.MEASURES)))
+    print(scores.left_out(results["measures"]))
     for stage in config.stages:
         print(f"\n{STAGES[stage]}\n{tables.of_losses(history.read(paths.history(stage)))}")
     for path in comparisons.write_comparisons(config, paths):
@@ -217,14 +219,15 @@ def frechet(options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace) -> None:
     """How pictures look, in numbers."""
     load_tensorflow()
-    from srgan.results import evaluation, perceptual
+    from srgan.results import evaluation, measuring, scores
     from srgan.runs.paths import write_json
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "measure"))
-    results = perceptual.measure(options.methods, options.sets.split(","), folders)
-    print(perceptual.table(results))
+    results = measuring.measure(options.methods, options.sets.split(","), folders, options.json)
+    print(measuring.table(results))
+    print(scores.left_out(results["measures"]))
     if options.json:
-        write_json(options.json, {"measures": perceptual.DEFINITIONS, "sets": results})
+        write_json(options.json, results)
 
 
 def study(options: argparse.Namespace) -> None:
@@ -331,10 +334,13 @@ COMMANDS: Commands = {
     "measure": (
         measure, "measure how pictures look: LPIPS, NIQE, a Fréchet distance, a grid, beside PSNR",
         [
-            argument("methods", nargs="+", metavar="METHOD", help="bicubic, srgan, srresnet, fast, or a file .weights.h5"),
+            argument("methods", nargs="+", metavar="METHOD",
+                     help="bicubic; srgan, srresnet, fast or a .weights.h5 (with @0.5 at that strength, with +ensemble the mean "
+                          "of eight orientations); peer:NAME, a network of others"),
             argument("--sets", default="Set14", metavar="SET,SET",
                      help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14)"),
-            argument("--json", type=Path, metavar="FILE", help="write the numbers"),
+            argument("--json", type=Path, metavar="FILE",
+                     help="write the numbers; what it has already of the same weights and images is not measured again"),
         ],
     ),
     "study": (

@@ -21,6 +21,7 @@ def test_prepare_pretrain_train_evaluate_lead_to_a_table(tmp_path, capsys):
     assert main(["evaluate", *workdir, *TINY]) == 0
     printed = capsys.readouterr().out
     results = json.loads((tmp_path / "output" / "quick" / "results.json").read_text())
+    assert results["sets"]["held-out"].pop("HR").keys() <= {"niqe", "grid", "images"} and "| HR |" in printed
     for method, values in results["sets"]["held-out"].items():
         assert method.lower() in printed.lower() and f"{values['psnr_y']:.2f}" in printed
         assert f"{values['psnr_rgb']:.2f}" in printed and f"{values['ssim_y_uniform']:.4f}" in printed

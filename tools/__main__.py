@@ -43,12 +43,16 @@ def readme(options: argparse.Namespace) -> None:
 def ship(options: argparse.Namespace) -> None:
     """Weights into model/, then the table of all that are there."""
     load_tensorflow()
-    from srgan.results import evaluation
+    from srgan.results import evaluation, scores
+    from srgan.runs import weights
     from tools import readme, ship
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
-    _tell("wrote", [ship.ship(options.name, options.weights, options.photos, folders), *readme.update_weights()])
+    source = options.weights or weights.find(options.name)
+    target = ship.ship(options.name, source, options.photos, folders)
+    _tell("wrote", [target, *readme.update_weights()])
     print(ship.table())
+    print(scores.left_out(weights.card(target)["scores"][ship.LOOKS]))
 
 
 def stamp(options: argparse.Namespace) -> None:
@@ -97,8 +101,10 @@ COMMANDS: Commands = {
         ship, "bring trained weights to model/, measured, as those that come with the project",
         [
             argument("name", help="srgan, srresnet or fast"),
-            argument("weights", type=Path, metavar="FILE", help="a run's .weights.h5, its card beside it"),
-            argument("--photos", required=True, metavar="TEXT", help="the photos that they learned from, and their licence"),
+            argument("weights", type=Path, nargs="?", metavar="FILE",
+                     help="a run's .weights.h5, its card beside it (default: those that are in model/, to measure them anew)"),
+            argument("--photos", default="", metavar="TEXT",
+                     help="the photos that they learned from, and their licence (default: what the card says)"),
         ],
     ),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README", []),

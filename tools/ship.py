@@ -5,25 +5,26 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-import numpy as np
-
 from srgan import presets
 from srgan.config import Config
 from srgan.errors import SRGANError
-from srgan.results import evaluation, metrics
+from srgan.results import evaluation
+from srgan.results.scores import MEASURES, Judge
 from srgan.results.tables import Table
 from srgan.runs import paths, weights
 from srgan.upscale import network
 
 BENCHMARKS = ("Set5", "Set14", "BSD100")  # that a card has the scores of
-MEASURES = ("psnr_y", "ssim_y", "detail")  # functions of `metrics`
+LOOKS = "BSD100"  # the one whose measures of looks stand in README
+COLUMNS = ("st_lpips", "frechet", "niqe", "grid", "detail")  # of these
 
 
 def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path:
     """Bring the weights at `source` to model/ under `name`, measured on the benchmarks in `folders`; returns their new path.
 
-    `photos`: those that they learned from and their licence, in words. Raises SRGANError for another name than those of
-    `weights.SHIPPED`, for weights that are missing or damaged, and if a benchmark of BENCHMARKS is missing.
+    `photos`: those that they learned from and their licence, in words; empty: as the card at `source` has it, so that weights that
+    are there can be measured anew. Measures whose files are not named are left out. Raises SRGANError for another name than those
+    of `weights.SHIPPED`, for weights that are missing or damaged, if a benchmark of BENCHMARKS is missing, and without photos.
     """
     if name not in weights.SHIPPED:
         raise SRGANError(f"The weights that come with the project are {', '.join(weights.SHIPPED)}; there is no {name}.")
@@ -31,24 +32,17 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path
     if missing:
         raise SRGANError(f"A card needs scores on {', '.join(missing)}: python -m srgan fetch {' '.join(missing)}")
     card = weights.card(source)
-    upscaler = network.load(source)
-    scores = {benchmark: _scores(upscaler, folders[benchmark]) for benchmark in BENCHMARKS}
+    photos = photos or card.get("photos", "")
+    if not photos:
+        raise SRGANError(f"{source.name} does not tell what it learned from: --photos TEXT, with the photos and their licence.")
+    upscaler, judge = {name: network.load(source)}, Judge(evaluation.SHOWN)
+    scores = {each: evaluation.measure(evaluation.benchmark(folders[each]), upscaler, judge)[1][name] for each in BENCHMARKS}
     target = weights.find(name)
     content = source.read_bytes()
     paths.write_atomically(target, lambda temporary: temporary.write_bytes(content))
     told = _told(card) | {"before": [_told(training) for training in card["before"]], "scores": scores, "photos": photos}
     paths.write_json(weights.card_path(target), told | {"network": card["network"], "sha256": card["sha256"]})
     return target
-
-
-def _scores(upscaler: network.Upscaler, folder: Path) -> dict[str, float]:
-    """The means of MEASURES over the benchmark in `folder`, and of how many images."""
-    values = []
-    for _, lr, hr in evaluation.benchmark(folder):
-        sr = upscaler(lr)
-        values.append([getattr(metrics, measure)(hr, sr) for measure in MEASURES])
-    means = np.mean(values, axis=0).round(4).tolist()
-    return dict(zip(MEASURES, means, strict=True)) | {"images": len(values)}
 
 
 def _told(training: dict) -> dict:
@@ -82,12 +76,22 @@ def command(stage: str, settings: dict) -> str:
 
 
 def table() -> Table:
-    """The weights that are there, what they score and what they took."""
+    """The weights that are there, what they score and what they took. Measures that no card has have no column."""
+    cards = {name: weights.card(path) for name, path in weights.shipped().items()}
+    columns = [key for key in COLUMNS if any(key in card["scores"][LOOKS] for card in cards.values())]
     rows = []
-    for name, path in weights.shipped().items():
-        card, parameters = weights.card(path), weights.load(path).count_params()
-        scores = (f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
+    for name, card in cards.items():
+        decibels = (f"{card['scores'][benchmark]['psnr_y']:.2f}" for benchmark in BENCHMARKS)
+        of_looks = card["scores"][LOOKS]
+        looks = (evaluation.shown(key, of_looks[key]) if key in of_looks else "" for key in columns)
         steps, seconds = (sum(training[key] for training in (*card["before"], card)) for key in ("step", "seconds"))
-        detail, took = f"{card['scores']['BSD100']['detail']:.2f}", f"{steps:,} steps, {seconds / 3600:.1f} h"
-        rows.append((f"`{name}`", f"{parameters:,}", *scores, detail, took))
-    return Table(("weights", "parameters", *(f"{name}, dB" for name in BENCHMARKS), "detail on BSD100", "trained"), rows)
+        parameters = weights.load(weights.find(name)).count_params()
+        rows.append((f"`{name}`", f"{parameters:,}", *decibels, *looks, f"{steps:,} steps, {seconds / 3600:.1f} h"))
+    head = (
+        "weights",
+        "parameters",
+        *(f"{name}, dB" for name in BENCHMARKS),
+        *(MEASURES[key].heading for key in columns),
+        "trained",
+    )
+    return Table(head, rows)

@@ -1,4 +1,4 @@
-"""Every method on every test set: PSNR and SSIM per image and mean, kept as results.json."""
+"""Every method on every test set: all measures per image and mean, kept as results.json."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -18,7 +17,8 @@ from srgan.data import images, media, preparation
 from srgan.data.catalogue import BENCHMARKS
 from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
-from srgan.results import metrics, published
+from srgan.results import published, scores
+from srgan.results.scores import HR, MEASURES, Judge, mean
 from srgan.results.tables import Table, bold_if
 from srgan.runs import machine, weights
 from srgan.runs.outside import NUMBER, TEXT, Damaged, Kind, read_json, whole
@@ -29,33 +29,9 @@ NOTEBOOKS = {"srresnet": "02", "srgan": "03"}  # that make the weights
 METHODS = {"nearest": "nearest", "bicubic": "bicubic"} | STAGES  # key -> name shown
 HELD_OUT = "held-out"  # the test photos of the run's own data set
 
-
-def nearest_to_one(values: Iterable, key: Callable) -> float | None:
-    return min(values, key=lambda value: abs(key(value) - 1))
-
-
-class Measure(NamedTuple):
-    """One number for a picture: how it is taken, shown and compared."""
-
-    function: Callable[[np.ndarray, np.ndarray], float]  # (HR, SR), both (H, W, 3) uint8
-    heading: str  # of its column
-    about: str  # what results.json says of it
-    decimals: int  # shown
-    best: Callable = max  # of several values: max, min or nearest_to_one
-
-
-# A new measure is one line here: tables, results.json, the report and notebook 05 then have it.
-MEASURES = {
-    "psnr_y": Measure(metrics.psnr_y, "PSNR-Y, dB", "PSNR of luma, dB; null: infinite, as the image equals HR", 2),
-    "ssim_y": Measure(metrics.ssim_y, "SSIM-Y", "SSIM of luma, Gaussian window 11x11, sigma 1.5", 4),
-    "ssim_y_uniform": Measure(metrics.ssim_y_uniform, "SSIM-Y 7x7", "SSIM of luma, uniform window 7x7", 4),
-    "psnr_rgb": Measure(
-        metrics.psnr_rgb, "PSNR-RGB, dB", "PSNR of red, green and blue together, dB; null: infinite, as the image equals HR", 2
-    ),
-    "detail": Measure(metrics.detail, "detail", "fine detail of luma against HR's; 1: as much", 2, nearest_to_one),
-}
-PERCEPTUAL = "detail"  # the one that stands nearest to what people see
-CUSTOMARY = ("psnr_y", "ssim_y")  # the measures that most papers give
+# Measures that tables show unless others are asked for; those that were not taken have no column.
+SHOWN = ("psnr_y", "ssim_y", "st_lpips", "lpips", "frechet", "niqe", "grid", "detail")
+PERCEPTUAL = ("st_lpips", "lpips", "detail")  # that stand near to what people see, the nearest first
 
 TestImage = tuple[str, np.ndarray, np.ndarray]  # name, LR (h, w, 3), HR (4 h, 4 w, 3), uint8
 
@@ -106,27 +82,27 @@ def _hr_paths(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "HR").iterdir() if path.suffix.lower() in media.PICTURES)
 
 
-def measure(test_images: Iterator[TestImage], methods: dict[str, network.Upscaler]) -> dict[str, dict[str, dict]]:
-    """What MEASURES names of each method on each image: {method: {image: {measure: number}}}.
+def measure(
+    test_images: Iterator[TestImage], methods: dict[str, network.Upscaler], judge: Judge | None = None
+) -> tuple[dict[str, dict[str, dict]], dict[str, dict]]:
+    """What MEASURES names of each method, and in the row "HR" what HR has of its own: per image, and the means over the set.
 
-    An infinite PSNR is None: JSON knows no infinity.
+    ({method: {image: {measure: number}}}, {method: {measure: number, "images": count}}).
     """
-    measured: dict[str, dict[str, dict]] = {method: {} for method in methods}
+    judge = judge or Judge()
+    per_image: dict[str, dict[str, dict]] = {name: {} for name in (*methods, HR)}
+    features: dict[str, list[np.ndarray]] = {name: [] for name in per_image}
     for name, lr, hr in test_images:
         for method, upscaler in methods.items():
             sr = upscaler(lr)
-            values = {key: measure.function(hr, sr) for key, measure in MEASURES.items()}
-            measured[method][name] = {key: value if math.isfinite(value) else None for key, value in values.items()}
-    return measured
-
-
-def mean(per_image: dict[str, dict]) -> dict[str, float | None]:
-    """The means over the images, None where one is infinite, and how many they are."""
-    means: dict[str, float | None] = {}
-    for key in MEASURES:
-        values = [measured[key] for measured in per_image.values()]
-        means[key] = None if None in values else round(float(np.mean(values)), MEASURES[key].decimals + 1)
-    return means | {"images": len(per_image)}
+            per_image[method][name] = judge.of_image(hr, sr)
+            features[method] += judge.features(sr)
+        per_image[HR][name] = judge.of_hr(hr)
+        features[HR] += judge.features(hr)
+    means = {method: mean(values) for method, values in per_image.items()}
+    for method, distance in scores.frechet_distances(features).items():
+        means[method]["frechet"] = distance
+    return per_image, means
 
 
 def test_sets(dataset: Dataset, folders: dict[str, Path]) -> dict[str, Iterator[TestImage]]:
@@ -142,54 +118,61 @@ def evaluate(config: Config, paths: Paths) -> dict:
     file there is of the same weights, images and measures it is returned as it is.
     """
     dataset = preparation.prepare(config, paths, ensemble.teacher(config))
-    methods, folders = upscalers(config, paths), benchmark_folders(paths)
+    methods, folders, judge = upscalers(config, paths), benchmark_folders(paths), Judge()
     cards = {stage: weights.card(paths.weights(stage)) for stage in config.generator_stages}
     made_of = {
-        "measures": {key: measure.about for key, measure in MEASURES.items()},
+        "measures": {key: MEASURES[key].about for key in judge.keys},
         "weights": {stage: card["sha256"] for stage, card in cards.items()},
         "inputs": _inputs(dataset, folders),
     }
     path = paths.output / "results.json"
     earlier = _read_results(path)
-    if all(earlier.get(key) == value for key, value in made_of.items()):
+    same = all(earlier.get(key) == made_of[key] for key in ("weights", "inputs"))
+    if same and made_of["measures"].items() <= earlier.get("measures", {}).items():
         return earlier
 
     counts = {HELD_OUT: len(dataset.test)} | {name: len(_hr_paths(folder)) for name, folder in folders.items()}
-    per_image = {
-        name: measure(tqdm(pairs, total=counts[name], desc=f"measuring {name}", unit="image", disable=None), methods)
+    found = {
+        name: measure(tqdm(pairs, total=counts[name], desc=f"measuring {name}", unit="image", disable=None), methods, judge)
         for name, pairs in test_sets(dataset, folders).items()
     }
     results = made_of | {
-        "sets": {name: {method: mean(values) for method, values in by.items()} for name, by in per_image.items()},
+        "sets": {name: means for name, (_, means) in found.items()},
         "preset": config.run.preset,
         "commit": machine.commit(),
         "machine": machine.describe(),
         "seconds": round(sum(card["seconds"] for card in cards.values())),
         "steps": {stage: card["step"] for stage, card in cards.items()},
         "versions": machine.versions(),
-        "per_image": per_image,
+        "per_image": {name: per_image for name, (per_image, _) in found.items()},
     }
     write_json(path, results)
     return results
 
 
 def _inputs(dataset: Dataset, folders: dict[str, Path]) -> dict[str, str]:
-    """What each set is, in short: the data set's key, and a hash of names and sizes of a benchmark's files."""
+    """What each set is, in short."""
     inputs = {HELD_OUT: dataset.key}
     for name, folder in folders.items():
-        files = sorted(path for side in ("HR", "LR_x4") for path in (folder / side).iterdir())
-        listing = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
-        inputs[name] = hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]
+        inputs[name] = files_key(folder)
     return inputs
 
 
-_SCORE = Kind("a number or null", lambda value: value is None or NUMBER.test(value))
+def files_key(folder: Path) -> str:
+    """A hash of names and sizes of a benchmark's files."""
+    files = sorted(path for side in ("HR", "LR_x4") for path in (folder / side).iterdir())
+    listing = [(path.relative_to(folder).as_posix(), path.stat().st_size) for path in files]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()[:10]
+
+
+SCORE = Kind("a number or null", lambda value: value is None or NUMBER.test(value))
 RESULTS = {  # of results.json
-    "sets": {...: {...: {"images": whole(), ...: _SCORE}}},
+    "sets": {...: {...: {"images": whole(), ...: SCORE}}},
     "steps": {...: whole()},
     "seconds": NUMBER,
     "machine": TEXT,
     "commit": TEXT,
+    "measures?": {...: TEXT},
 }
 
 
@@ -201,29 +184,40 @@ def _read_results(path: Path) -> dict:
         return {}
 
 
-def table(results: dict, measures: tuple[str, ...] = CUSTOMARY) -> Table:
-    """The means, one row for each set and method, the best that was measured on each set in bold.
+def table(results: dict, measures: tuple[str, ...] = SHOWN, names: dict = METHODS, others: dict = published.NUMBERS) -> Table:
+    """The means, one row for each set and method, the best that was measured on each set in bold; in the row "HR" its own.
 
-    After the rows of a benchmark stand published ones, marked as such; a note below the table names their source.
+    Of `measures` those that were taken anywhere. `names`: of the methods, to show. After the rows of a benchmark stand those that
+    `others` published, marked as such; a note below the table names their source.
     """
-    everywhere = [values.keys() for by_method in results["sets"].values() for values in by_method.values()]
-    measures = tuple(key for key in measures if all(key in keys for keys in everywhere))  # older results have fewer
+    taken = {key for by_method in results["sets"].values() for values in by_method.values() for key in values}
+    measures = tuple(key for key in measures if key in taken)
     rows = []
     for name, by_method in results["sets"].items():
-        best = {key: MEASURES[key].best((values[key] for values in by_method.values()), key=_order) for key in measures}
+        best = {key: _best(key, by_method) for key in measures}
         for method, values in by_method.items():
-            cells = (bold_if(values[key] == best[key], shown(key, values[key])) for key in measures)
-            rows.append((f"{name} ({values['images']})", METHODS.get(method, method), *cells))
-        for method, values in published.NUMBERS.get(name, {}).items():
-            cells = (shown(key, values[key]) if key in values else "" for key in measures)
+            cells = (_cell(key, values, best[key]) if method != HR else _cell(key, values) for key in measures)
+            rows.append((f"{name} ({values['images']})", names.get(method, method), *cells))
+        for method, values in others.get(name, {}).items():
+            cells = (_cell(key, values) for key in measures)
             rows.append((f"{name} ({published.IMAGES[name]})", f"{method}, published", *cells))
-    note = published.SOURCE if published.NUMBERS.keys() & results["sets"].keys() else ""
+    note = published.SOURCE if others.keys() & results["sets"].keys() else ""
     return Table(("set (images)", "method", *(MEASURES[key].heading for key in measures)), rows, note)
+
+
+def _best(key: str, by_method: dict[str, dict]) -> tuple:
+    """The best value of a measure in a tuple; empty where there is none or none is best."""
+    values = [values[key] for method, values in by_method.items() if key in values and method != HR]
+    return (MEASURES[key].best(values, key=_order),) if values and MEASURES[key].best else ()
+
+
+def _cell(key: str, values: dict, best: tuple = ()) -> str:
+    return bold_if(values[key] in best, shown(key, values[key])) if key in values else ""
 
 
 def per_image_table(results: dict, name: str, measure: str = "psnr_y", most: int = 20) -> Table:
     """One measure of each method on the first `most` images of the set `name`."""
-    by_method = results["per_image"][name]
+    by_method = {method: values for method, values in results["per_image"][name].items() if method != HR}
     images_shown = list(by_method["bicubic"])[:most]
     rows = ((image, *(shown(measure, values[image][measure]) for values in by_method.values())) for image in images_shown)
     return Table((f"{name}: {MEASURES[measure].heading}", *(METHODS[method] for method in by_method)), rows)

@@ -1,54 +1,32 @@
-"""How pictures look: measures that are not means of pixel errors, of every method on every set, in one table.
+"""Measures of how pictures look that are no means of pixel errors. Those that need a file are here only where it is named.
 
-LPIPS, NIQE and the Fréchet distance need files that environment variables name (docs/lpips.md); a column
-whose file is not named is left out. PSNR-Y stands beside them: perception is bought with distortion (Blau and Michaeli 2018).
+Each `open_...` gives a measure ready for use, or None where what it needs is not here (docs/lpips.md).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+import warnings
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
-from tqdm.auto import tqdm
 
 from srgan.config import SCALE
-from srgan.data import dataset
-from srgan.errors import SRGANError
 from srgan.models import lpips
-from srgan.results import evaluation, frechet, frechet_features, metrics, niqe
-from srgan.results.evaluation import TestImage
-from srgan.results.tables import Table
-from srgan.runs import weights
-from srgan.upscale import network
+from srgan.results import frechet_features, metrics, niqe
 
+Function = Callable[[np.ndarray, np.ndarray], float]  # (HR, SR), both (H, W, 3) uint8; NaN: cannot be measured of these
 TILE = 96  # side in pixels of the patches that the Fréchet distance compares
 CELLS = 8  # side of a window of the grid measure, in cells of 4x4 pixels
-HEADS = {
-    "psnr_y": "PSNR-Y, dB",
-    "lpips": "ST-LPIPS (Alex)",
-    "frechet": "Fréchet, 96-pixel patches",
-    "niqe": "NIQE",
-    "grid": "grid",
-    "detail": "detail",
-}
-DEFINITIONS = {
-    "psnr_y": "PSNR of luma, 4 pixels of border cut",
-    "lpips": "shift-tolerant LPIPS, AlexNet",
-    "frechet": "squared Fréchet distance of MobileNet v1 0.75's features, patches of 96 from the top left, without overlap",
-    "niqe": "NIQE of the whole picture, BasicSR's statistics",
-    "grid": "how far the means of the 16 places of a 4x4 cell lie apart, in levels of luma, over windows of 8x8 cells",
-    "detail": "spread of the Laplacian of luma, against HR's",
-}
 
 
 def grid(image: np.ndarray) -> float:
     """How strongly the 16 places of a 4x4 cell stand out, (H, W, 3) uint8: a pattern of period 4 or 2 drives it up.
 
-    Luma's mean of each place over windows of 8x8 cells, less the mean of all places: of this the mean absolute value, in levels.
-    Texture gives some of it by chance, so it is to be read beside that of HR.
+    Luma's mean of each place over windows of 8x8 cells, less the mean of all places: of this the mean absolute value, in levels;
+    NaN where no window fits in. Texture gives some of it by chance, so it is to be read beside that of HR.
     """
     y = metrics.luma(image)
     side = SCALE * CELLS
@@ -67,94 +45,59 @@ def tiles(image: np.ndarray) -> Iterator[np.ndarray]:
             yield image[top : top + TILE, left : left + TILE]
 
 
-class Measures:
-    """The measures that can be had here, with what they need in memory."""
+class _StLpips:
+    """The shift-tolerant LPIPS with AlexNet."""
 
     def __init__(self):
-        self.photos = niqe.load() if os.environ.get("SRGAN_NIQE") else None
-        self.depths = lpips.load("alex") if os.environ.get(lpips.VARIABLES["alex"]) else None
-        named = os.environ.get("SRGAN_MOBILENET")
-        self.extract = frechet_features.mobilenet(named) if named else None
+        self._depths, self._hr = lpips.load("alex"), None
 
-    def of_set(self, images: Iterable[TestImage], methods: dict[str, network.Upscaler]) -> dict[str, dict[str, float]]:
-        """The means over a set: {method: {measure: number}}, HR's own in the row "HR"."""
-        rows: dict[str, list[dict[str, float]]] = {name: [] for name in (*methods, "HR")}
-        features: dict[str, list[np.ndarray]] = {name: [] for name in rows}
-        for _, lr, hr in images:
-            depths = self.depths(_to_float(hr)) if self.depths else None
-            for name, picture in [*((name, method(lr)) for name, method in methods.items()), ("HR", hr)]:
-                rows[name].append(self._of_image(hr, picture, depths))
-                patches = list(tiles(picture)) if self.extract else []
-                features[name] += [self.extract(np.stack(patches))] if patches else []
-        means = {name: {key: _mean([row[key] for row in of_images]) for key in of_images[0]} for name, of_images in rows.items()}
-        if self.extract:
-            gaussians = {name: frechet.fit(np.concatenate(of_images)) for name, of_images in features.items()}
-            for name, gaussian in gaussians.items():
-                means[name]["frechet"] = frechet.distance(gaussians["HR"], gaussian)
-        return means
-
-    def _of_image(self, hr: np.ndarray, picture: np.ndarray, depths: list[tf.Tensor] | None) -> dict[str, float]:
-        values = {"psnr_y": metrics.psnr_y(hr, picture)}
-        if depths:
-            values["lpips"] = float(lpips.distance(self.depths, depths, _to_float(picture))[0])
-        if self.photos:
-            values["niqe"] = niqe.niqe(picture, self.photos)
-        return values | {"grid": grid(picture), "detail": metrics.detail(hr, picture)}
+    def __call__(self, hr: np.ndarray, sr: np.ndarray) -> float:
+        if hr is not self._hr:  # all methods meet the same HR, one after the other
+            self._hr, self._of_hr = hr, self._depths(_to_float(hr))
+        return float(lpips.distance(self._depths, self._of_hr, _to_float(sr))[0])
 
 
-def table(by_set: dict[str, dict[str, dict[str, float]]]) -> Table:
-    """A row a set and method."""
-    keys = [key for key in HEADS if any(key in values for rows in by_set.values() for values in rows.values())]
-    rows = (
-        (name, method, *(_shown(key, values[key]) for key in keys))
-        for name, methods in by_set.items()
-        for method, values in methods.items()
-    )
-    return Table(("set", "method", *(HEADS[key] for key in keys)), rows)
+def open_st_lpips() -> Function | None:
+    """The shift-tolerant LPIPS with AlexNet, where SRGAN_LPIPS_ALEX names its file."""
+    return _StLpips() if os.environ.get(lpips.VARIABLES["alex"]) else None
 
 
-def open_methods(names: list[str]) -> dict[str, network.Upscaler]:
-    """Upscalers by "bicubic", the name of shipped weights, or a file; a file is shown by its run's name."""
-    found: dict[str, Callable] = {}
-    for name in names:
-        path = None if name == "bicubic" else weights.find(name)
-        shown = name if path is None or name in weights.SHIPPED else f"{path.parent.name}/{path.name.removesuffix('.weights.h5')}"
-        found[shown] = network.bicubic if path is None else network.load(path)
-    return found
+def open_lpips() -> Function | None:
+    """LPIPS with AlexNet as papers give it, where the package `lpips` is installed (it fetches AlexNet's weights once)."""
+    if importlib.util.find_spec("lpips") is None:
+        return None
+    import lpips as package  # it and PyTorch take long to load
+    import torch
+
+    try:
+        network = package.LPIPS(net="alex", verbose=False)
+    except Exception as error:  # whatever the download of AlexNet raises
+        warnings.warn(f"LPIPS is left out: the package lpips could not load its network ({error}).", stacklevel=2)
+        return None
+
+    def tensor(image: np.ndarray):
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None], np.float32) / 127.5 - 1.0)
+
+    def distance(hr: np.ndarray, sr: np.ndarray) -> float:
+        with torch.no_grad():
+            return float(network(tensor(hr), tensor(sr)))
+
+    return distance
 
 
-def open_set(name: str, folders: dict[str, Path]) -> Iterator[TestImage]:
-    """The images of a benchmark by its name, or the held-out photos of a prepared data set by its folder."""
-    if name in folders:
-        return evaluation.benchmark(folders[name])
-    manifest = dataset.read_manifest(Path(name))  # raises SRGANError if it is none
-    pack = dataset.Pack(Path(name) / "test.u8", manifest["test"], manifest["sha256"]["test"])
-    return ((photo, *pack.pair(i)) for i, photo in enumerate(pack.names()))
+def open_niqe() -> Function | None:
+    """NIQE of SR, where SRGAN_NIQE names the statistics of photos."""
+    if not os.environ.get("SRGAN_NIQE"):
+        return None
+    photos = niqe.load()
+    return lambda hr, sr: niqe.niqe(sr, photos)
 
 
-def measure(names: list[str], sets: list[str], folders: dict[str, Path]) -> dict[str, dict[str, dict[str, float]]]:
-    """Everything, {set: {method: {measure: number}}}. Raises SRGANError for what is not there."""
-    methods, measures = open_methods(names), Measures()
-    unknown = [name for name in sets if name not in folders and not Path(name).is_dir()]
-    if unknown:
-        raise SRGANError(f"There is no benchmark {unknown[0]} here, nor a folder of that name: python -m srgan fetch {unknown[0]}")
-    return {
-        Path(name).name: measures.of_set(tqdm(list(open_set(name, folders)), desc=name, unit="image", disable=None), methods)
-        for name in sets
-    }
+def open_features() -> frechet_features.Extractor | None:
+    """MobileNet's features for a Fréchet distance, where SRGAN_MOBILENET names its file."""
+    named = os.environ.get("SRGAN_MOBILENET")
+    return frechet_features.mobilenet(named) if named else None
 
 
 def _to_float(image: np.ndarray) -> tf.Tensor:
     return tf.constant(image[None] / 127.5 - 1.0, tf.float32)
-
-
-def _mean(values: list[float]) -> float:
-    """Without those that cannot be measured (NaN)."""
-    kept = [value for value in values if not np.isnan(value)]
-    return float(np.mean(kept)) if kept else float("nan")
-
-
-def _shown(key: str, value: float) -> str:
-    if not np.isfinite(value):
-        return "∞" if np.isinf(value) else ""
-    return f"{value:.3f}" if key == "lpips" else f"{value:.0f}" if key == "frechet" else f"{value:.2f}"

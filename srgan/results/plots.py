@@ -98,6 +98,46 @@ def bias(means: dict[int, float], label: str) -> Figure:
     return figure
 
 
+def plane(ours: dict[str, tuple[float, float]], theirs: dict[str, tuple[float, float]], title: str, label: str) -> Figure:
+    """Perception against distortion (Blau and Michaeli 2018): {name: (PSNR, LPIPS)}, right and up are better.
+
+    `ours` filled; `theirs`, published and by another LPIPS, hollow. `label`: of our LPIPS. Names with an @ (strengths of the dial)
+    are small and joined by a line.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    dial = {name: point for name, point in ours.items() if "@" in name}
+    if dial:
+        axes.plot(*zip(*dial.values(), strict=True), ".-", color=palette.ORANGE, linewidth=1, label="the dial between two networks")
+    named = {name: point for name, point in ours.items() if name not in dial}
+    _points(axes, named, palette.BLUE, palette.BLUE, f"measured here: {label}")
+    _points(axes, theirs, palette.GRAY, "none", "published: another LPIPS, compare only relations")
+    axes.invert_yaxis()
+    axes.set(title=title, xlabel="PSNR-Y, dB (right: closer to the truth)", ylabel="LPIPS (up: closer to it for the eye)")
+    axes.grid(alpha=0.3)
+    axes.margins(0.12)
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def dial(values: dict[str, dict[float, dict[str, float]]], measures: dict[str, str]) -> Figure:
+    """{set: {strength: {measure: value}}} over the strength, a panel for each of `measures` (measure: its name)."""
+    figure = Figure(figsize=(3.8 * len(measures), 3.2), layout="constrained")
+    for axes, (measure, name) in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures.items(), strict=True):
+        for (set_name, by_strength), color in zip(values.items(), (palette.BLUE, palette.ORANGE, palette.GREEN), strict=False):
+            axes.plot(list(by_strength), [each[measure] for each in by_strength.values()], "o-", color=color, label=set_name)
+        axes.set(title=name, xlabel="--strength")
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(frameon=False)
+    return figure
+
+
+def _points(axes, points: dict[str, tuple[float, float]], edge: str, face: str, label: str) -> None:
+    axes.scatter([x for x, _ in points.values()], [y for _, y in points.values()], edgecolors=edge, facecolors=face, label=label)
+    for name, point in points.items():
+        axes.annotate(name, point, textcoords="offset points", xytext=(6, 5), fontsize=8, color=edge)
+
+
 def save(path: Path, figure: Figure) -> None:
     """Write `figure` as PNG, atomically."""
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=120, bbox_inches="tight"))

@@ -13,7 +13,7 @@ from PIL import Image
 from srgan.config import STAGES, Config
 from srgan.errors import SRGANError
 from srgan.presets import PRESETS, preset
-from srgan.results import evaluation, live_curves, tables
+from srgan.results import evaluation, live_curves, scores, tables
 from srgan.runs import checkpoints, history, machine, status
 from srgan.runs.outside import read_json
 from srgan.runs.paths import Paths, write_atomically
@@ -81,7 +81,7 @@ def _results(paths: Paths) -> str:
         return "<h2>Results</h2><p>Not measured yet: notebook 05 does that (python -m srgan evaluate).</p>"
     try:
         results = read_json(path, evaluation.RESULTS)
-        table = evaluation.table(results, tuple(evaluation.MEASURES)).html()
+        table = evaluation.table(results, tuple(scores.MEASURES)).html()
         steps = ", ".join(f"{STAGES[stage]} at step {step:,}" for stage, step in results["steps"].items())
         told = f"{steps}; {clock(results['seconds'])} of training, measured on {results['machine']}, commit {results['commit']}."
     except Exception as error:  # this section's last net: the others are written all the same

@@ -15,14 +15,24 @@ from srgan.config import Config
 from srgan.data import images, preparation
 from srgan.errors import SRGANError
 from srgan.models import networks
-from srgan.results import comparisons, evaluation, metrics, published
+from srgan.results import comparisons, evaluation, metrics, perceptual, published, scores
 from srgan.results.tables import Bold
 from srgan.runs import weights
 from srgan.runs.paths import Paths
 from srgan.upscale import network
 
 METHODS = ["nearest", "bicubic", "srresnet", "srgan"]
-MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb", "detail"}
+MEASURES = {"psnr_y", "ssim_y", "ssim_y_uniform", "psnr_rgb", "grid", "detail"}  # that need no file
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_files():
+    """None of the files that some measures need."""
+    with pytest.MonkeyPatch.context() as patched:
+        for variable in ("SRGAN_NIQE", "SRGAN_LPIPS_ALEX", "SRGAN_MOBILENET"):
+            patched.delenv(variable, raising=False)
+        patched.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
+        yield
 
 
 def give_weights(config: Config, paths: Paths, stage: str, seed: int, step: int = 0, seconds: float = 0.0) -> keras.Model:
@@ -93,13 +103,14 @@ def test_results_have_the_structure_that_is_promised(tiny, evaluated):
     dataset = preparation.prepare(tiny, paths)
     names = {"held-out": dataset.test.names(), "Set5": ["cat", "man"]}
     for name, by_method in results["sets"].items():
-        assert list(by_method) == list(results["per_image"][name]) == METHODS
+        assert list(by_method) == list(results["per_image"][name]) == [*METHODS, "HR"]
         for method, values in by_method.items():
-            assert set(values) == MEASURES | {"images"}
+            taken = MEASURES if method != "HR" else {"grid"}
+            assert set(values) == taken | {"images"}
             assert values["images"] == len(names[name])
             per_image = results["per_image"][name][method]
             assert list(per_image) == names[name]
-            assert all(set(measured) == MEASURES for measured in per_image.values())
+            assert all(set(measured) == taken for measured in per_image.values())
     assert set(results["measures"]) == MEASURES
     assert "11x11" in results["measures"]["ssim_y"] and "7x7" in results["measures"]["ssim_y_uniform"]
 
@@ -118,8 +129,8 @@ def test_the_means_are_the_means_of_the_images(evaluated):
     for name, by_method in results["sets"].items():
         for method, values in by_method.items():
             measured = results["per_image"][name][method].values()
-            for measure in MEASURES:
-                rounded = 0.6 * 10 ** -(evaluation.MEASURES[measure].decimals + 1)
+            for measure in values.keys() - {"images"}:
+                rounded = 0.6 * 10 ** -(scores.MEASURES[measure].decimals + 1)
                 assert values[measure] == pytest.approx(sum(m[measure] for m in measured) / len(measured), abs=rounded)
 
 
@@ -161,6 +172,14 @@ def test_results_of_other_measures_are_measured_anew(tiny, evaluated):
     assert json.loads(path.read_text(encoding="utf-8"))["measures"] == results["measures"]
 
 
+def test_results_stand_where_a_file_of_theirs_is_missing_now(tiny, evaluated):
+    paths, results = evaluated
+    more = results | {"measures": results["measures"] | {"niqe": "NIQE"}}
+    more["sets"] = {name: {method: values | {"niqe": 5.0} for method, values in by.items()} for name, by in results["sets"].items()}
+    (paths.output / "results.json").write_text(json.dumps(more), encoding="utf-8")
+    assert evaluation.evaluate(tiny, paths) == more
+
+
 def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("black")
     for i in range(4):
@@ -177,7 +196,7 @@ def test_a_picture_equal_to_hr_leaves_results_json_valid(tiny, paths, tmp_path_f
     text = (paths.output / "results.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == results
     count = len(preparation.prepare(config, paths).test)
-    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "detail": None, "images": count}
+    perfect = {"psnr_y": None, "ssim_y": 1.0, "ssim_y_uniform": 1.0, "psnr_rgb": None, "grid": 0.0, "detail": None, "images": count}
     assert results["sets"]["held-out"]["bicubic"] == perfect
     assert "null: infinite" in results["measures"]["psnr_y"] and "null: infinite" in results["measures"]["psnr_rgb"]
     assert isinstance(results["sets"]["held-out"]["srgan"]["psnr_y"], float)
@@ -285,11 +304,12 @@ def test_measure_gives_each_image_to_each_method(monkeypatch):
         given.append(lr)
         return network.nearest(lr)
 
-    measured = evaluation.measure(iter(pairs), {"spy": spy, "perfect": lambda lr: pairs[0][2]})
+    measured, means = evaluation.measure(iter(pairs), {"spy": spy, "perfect": lambda lr: pairs[0][2]})
     assert [lr is pair[1] for lr, pair in zip(given, pairs, strict=True)] == [True, True]
     one = pytest.approx(1.0)
     assert measured["perfect"]["a"] == {"psnr_y": None, "psnr_rgb": None, "ssim_y": one, "ssim_y_uniform": one, "detail": one}
-    means = evaluation.mean(measured["perfect"])
+    assert means["perfect"] == scores.mean(measured["perfect"]) and means["HR"] == {"images": 2}  # too small for a grid
+    means = means["perfect"]
     assert means["psnr_y"] is None and means["ssim_y"] < 1 and means["images"] == 2
     assert measured["spy"]["b"]["psnr_y"] == pytest.approx(luma_psnr(pairs[1][2], network.nearest(pairs[1][1])))
 
@@ -321,7 +341,7 @@ def test_the_table_marks_the_best_of_each_set():
 
 def test_the_table_can_show_every_measure():
     values = {"psnr_y": 30.0, "ssim_y": 0.9, "ssim_y_uniform": 0.91, "psnr_rgb": None, "detail": 0.5, "images": 3}
-    lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(evaluation.MEASURES)).markdown().splitlines()
+    lines = evaluation.table({"sets": {"held-out": {"bicubic": values}}}, tuple(scores.MEASURES)).markdown().splitlines()
     assert lines == [
         "| set (images) | method | PSNR-Y, dB | SSIM-Y | SSIM-Y 7x7 | PSNR-RGB, dB | detail |",
         "|---|---|---|---|---|---|---|",
@@ -331,7 +351,18 @@ def test_the_table_can_show_every_measure():
 
 def test_the_table_of_older_results_has_the_measures_that_they_have():
     results = {"sets": {"held-out": {"bicubic": {"psnr_y": 30.0, "ssim_y": 0.9, "images": 3}}}}
-    assert evaluation.table(results, tuple(evaluation.MEASURES)).head[2:] == ("PSNR-Y, dB", "SSIM-Y")
+    assert evaluation.table(results, tuple(scores.MEASURES)).head[2:] == ("PSNR-Y, dB", "SSIM-Y")
+
+
+def test_hr_has_a_row_of_what_it_has_itself_and_is_never_the_best():
+    values = {"psnr_y": 30.0, "niqe": 6.0, "grid": 1.3, "images": 3}
+    sets = {"held-out": {"srgan": values, "HR": {"niqe": 4.0, "grid": 1.8, "images": 3}}}
+    assert evaluation.table({"sets": sets}).markdown().splitlines() == [
+        "| set (images) | method | PSNR-Y, dB | NIQE | grid |",
+        "|---|---|---|---|---|",
+        "| held-out (3) | SRGAN | **30.00** | **6.00** | 1.30 |",
+        "| held-out (3) | HR |  | 4.00 | 1.80 |",
+    ]
 
 
 def test_the_best_detail_is_as_much_as_hr_has():

@@ -11,7 +11,7 @@ from srgan.config import settings
 from srgan.data import images
 from srgan.models import networks
 from srgan.presets import preset
-from srgan.results import evaluation, metrics, sample_study
+from srgan.results import metrics, sample_study
 from srgan.results.lessons import degradation, game, killing, measures
 from srgan.results.lessons import networks as drawings
 
@@ -106,9 +106,23 @@ def test_an_error_map_is_black_where_nothing_is_wrong(hr):
 def test_the_scatter_has_a_point_for_each_method():
     values = {"psnr_y": 28.0, "ssim_y": 0.8, "detail": 0.5, "images": 2}
     results = {"sets": {"held-out": {"bicubic": values, "srgan": values | {"psnr_y": 27.0}}}}
-    figure = measures.perception_distortion(results, evaluation.PERCEPTUAL)
+    figure = measures.perception_distortion(results)
     names = [[text.get_text() for text in axes.texts] for axes in figure.axes]
     assert names == [["bicubic", "SRCNN", "SelfExSR", "SRResNet", "SRGAN"], ["bicubic", "SRGAN"]]
+    assert figure.axes[1].get_ylabel() == "detail"
+    for found in results["sets"]["held-out"].values():
+        found["st_lpips"] = 0.2
+    assert measures.perception_distortion(results).axes[1].get_ylabel() == "ST-LPIPS"
+
+
+def test_the_plane_has_our_points_filled_and_published_ones_hollow():
+    values = {"psnr_y": 27.0, "st_lpips": 0.1, "images": 14}
+    (axes,) = measures.plane({"sets": {"Set14": {"srgan": values, "HR": {"images": 14}}}}).axes
+    names = [text.get_text() for text in axes.texts]
+    assert "this run's SRGAN" in names and names[-6:] == ["bicubic", "SFTGAN", "SRGAN", "ESRGAN", "NatSR", "SPSR"]
+    ours, theirs = axes.collections
+    assert len(ours.get_facecolors()) == 1 and len(theirs.get_facecolors()) == 0
+    assert axes.yaxis_inverted() and "another LPIPS" in theirs.get_label()
 
 
 def test_a_training_that_was_killed_ends_like_one_that_was_left_alone(tmp_path):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
+import types
+
 import numpy as np
 import pytest
 import skimage.data
 
-from srgan.errors import SRGANError
-from srgan.results import evaluation, frechet, perceptual
-from srgan.upscale import network
+from srgan.results import perceptual
 
 PHOTO = skimage.data.astronaut()[:192, 100:308]
 
@@ -19,6 +20,7 @@ def test_the_grid_is_the_spread_of_the_means_of_places():
     odd = np.full((64, 96, 3), 100, np.uint8)
     odd[:, ::3] += 10  # another period averages out over a window
     assert perceptual.grid(odd) < perceptual.grid(gray) / 4
+    assert np.isnan(perceptual.grid(gray[:31]))
 
 
 def test_tiles_lie_side_by_side_from_the_top_left():
@@ -27,36 +29,39 @@ def test_tiles_lie_side_by_side_from_the_top_left():
     np.testing.assert_array_equal(found[1], PHOTO[:96, 96:192])
 
 
-def test_every_method_is_measured_beside_hr(monkeypatch):
-    for variable in ("SRGAN_NIQE", "SRGAN_LPIPS_ALEX", "SRGAN_MOBILENET"):
-        monkeypatch.delenv(variable, raising=False)
-    images = [("a", PHOTO[::4, ::4], PHOTO), ("b", PHOTO[::4, ::4], PHOTO[::-1])]
-    measures = perceptual.Measures()
-    found = measures.of_set(images, {"nearest": network.nearest})
-    assert found.keys() == {"nearest", "HR"}
-    assert found["nearest"].keys() == {"psnr_y", "grid", "detail"}  # the others need files
-    scores = [evaluation.metrics.psnr_y(hr, network.nearest(lr)) for _, lr, hr in images]
-    assert found["nearest"]["psnr_y"] == pytest.approx(np.mean(scores))
-    assert (found["HR"]["psnr_y"], found["HR"]["detail"]) == (np.inf, 1.0)
-    lines = perceptual.table({"Two": found}).markdown().splitlines()
-    assert lines[0] == "| set | method | PSNR-Y, dB | grid | detail |"
-    assert lines[3].startswith("| Two | HR | ∞ |")
+def test_st_lpips_keeps_the_features_of_one_hr_and_no_more(shared_data, monkeypatch):
+    monkeypatch.setenv("SRGAN_LPIPS_ALEX", str(shared_data / "weights" / "stlpips_alex.npz"))
+    distance = perceptual.open_st_lpips()
+    a, b, noisy = PHOTO[:96], PHOTO[96:], PHOTO[:96] ^ 15
+    first = distance(a, noisy)
+    assert first > 0.01 and distance(a, a) == 0 and distance(b, b) == 0 and distance(a, noisy) == first
+    assert distance(b, noisy) > first
 
 
-def test_with_all_files_the_numbers_are_those_of_the_parts(shared_data, monkeypatch):
-    weights = shared_data / "weights"
-    monkeypatch.setenv("SRGAN_NIQE", str(weights / "niqe_pris_params.npz"))
-    monkeypatch.setenv("SRGAN_LPIPS_ALEX", str(weights / "stlpips_alex.npz"))
-    monkeypatch.setenv("SRGAN_MOBILENET", str(weights / "mobilenet_v1_0.75_224.npz"))
-    measures, small = perceptual.Measures(), network.bicubic(PHOTO[::4, ::4])
-    found = measures.of_set([("a", PHOTO[::4, ::4], PHOTO)], {"bicubic": network.bicubic})
-    assert found["HR"]["lpips"] == 0 and found["HR"]["frechet"] == pytest.approx(0, abs=1e-6)
-    gaussians = [frechet.gaussian(perceptual.tiles(image), measures.extract) for image in (PHOTO, small)]
-    assert found["bicubic"]["frechet"] == pytest.approx(frechet.distance(*gaussians), rel=1e-4)
-    assert 0 < found["bicubic"]["lpips"] < 1
-    assert found["HR"]["niqe"] < found["bicubic"]["niqe"]
+def stand_in(monkeypatch, network) -> None:
+    """The packages lpips and torch, as far as they are used."""
+    torch = types.ModuleType("torch")
+    torch.from_numpy, torch.no_grad = np.asarray, lambda: np.errstate()
+    package = types.ModuleType("lpips")
+    package.LPIPS = network
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setitem(sys.modules, "lpips", package)
+    monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: package)
 
 
-def test_a_set_that_is_not_there_is_told():
-    with pytest.raises(SRGANError, match="There is no benchmark Set99 here"):
-        perceptual.measure(["bicubic"], ["Set99"], {})
+def test_the_package_lpips_is_asked_where_it_is_installed(monkeypatch):
+    def network(net, verbose):
+        assert net == "alex"
+        return lambda hr, sr: np.abs(hr - sr).max() * (hr.shape == (1, 3, 192, 208))
+
+    stand_in(monkeypatch, network)
+    assert perceptual.open_lpips()(PHOTO, 255 - PHOTO) == pytest.approx(2, abs=0.01)  # in [-1, 1]
+
+
+def test_a_package_lpips_without_its_network_is_left_out_in_words(monkeypatch):
+    def network(net, verbose):
+        raise OSError("no connection")
+
+    stand_in(monkeypatch, network)
+    with pytest.warns(UserWarning, match="LPIPS is left out: .*no connection"):
+        assert perceptual.open_lpips() is None

@@ -40,3 +40,18 @@ def test_a_stage_without_d_shows_its_learning_rate_and_one_with_d_both_outputs()
     right = plots.training(gan).axes[1]
     assert {line.get_label(): line.get_color() for line in right.lines if line.get_label() != "D cannot tell"} == {
         "D(HR)": palette.GREEN, "D(SR)": palette.RED}  # fmt: skip
+
+
+def test_the_plane_joins_the_strengths_of_the_dial():
+    ours = {"srgan": (27, 0.1), "srgan@0": (28, 0.2), "srgan@1": (27, 0.1)}
+    (axes,) = plots.plane(ours, {"ESRGAN": (26.3, 0.13)}, "Set14", "ST-LPIPS").axes
+    (line,) = axes.lines
+    assert list(line.get_xdata()) == [28, 27]
+    assert [text.get_text() for text in axes.texts] == ["srgan", "ESRGAN"]
+
+
+def test_the_dial_has_a_panel_for_each_measure_and_a_curve_for_each_set():
+    values = {name: {strength: {"psnr_y": 28 - strength, "niqe": 6.0} for strength in (0, 0.5, 1)} for name in ("Set14", "BSD100")}
+    first, second = plots.dial(values, {"psnr_y": "PSNR", "niqe": "NIQE"}).axes
+    assert [line.get_label() for line in first.lines] == ["Set14", "BSD100"]
+    assert list(first.lines[0].get_ydata()) == [28, 27.5, 27] and second.get_title() == "NIQE"

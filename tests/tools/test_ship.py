@@ -64,14 +64,20 @@ def test_shipped_weights_are_those_trained_with_a_card_that_tells_all(trained, b
     assert str(tmp_path) not in json.dumps(card)
     _, lr, hr = next(evaluation.benchmark(benchmarks["Set5"]))
     assert card["scores"]["Set5"]["psnr_y"] == pytest.approx(metrics.psnr_y(hr, network.load(trained)(lr)), abs=1e-3)
-    line = ship.table().markdown().splitlines()[-1]
+    assert card["scores"]["BSD100"].keys() >= {"psnr_y", "ssim_y", "grid", "detail", "images"}  # these need no file
+    head, _, line = ship.table().markdown().splitlines()
+    assert head.endswith("| BSD100, dB | grid | detail | trained |")
     assert line.startswith("| `fast` | ") and line.endswith(" | 12 steps, 1.0 h |")
+    again = weights.card(ship.ship("fast", path, "", benchmarks))  # measured anew where it is
+    assert again == card
     state = State(preset("fast", blocks=1, filters=4), "srresnet")  # and a training can begin from them
     resuming.begin_from_weights(preset("fast", blocks=1, filters=4), path, state)
     assert [before["step"] for before in state.provenance] == [5, 7]
 
 
 def test_what_cannot_be_shipped_is_refused_in_words(trained, benchmarks, project):
+    with pytest.raises(SRGANError, match="does not tell what it learned from: --photos TEXT"):
+        ship.ship("fast", trained, "", benchmarks)
     with pytest.raises(SRGANError, match="there is no quick"):
         ship.ship("quick", trained, "", benchmarks)
     with pytest.raises(SRGANError, match="scores on BSD100: python -m srgan fetch BSD100"):

@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from srgan.data import images
-from srgan.results import evaluation, metrics, palette, published
+from srgan.results import evaluation, metrics, palette, plots, published, scores
+from srgan.runs import weights
 
 
 def misleading(hr: np.ndarray) -> dict[str, np.ndarray]:
@@ -49,10 +50,11 @@ def error_maps(hr: np.ndarray, pictures: dict[str, np.ndarray], height: int = 22
     return images.stack([images.strip(pictures | {"HR": hr}, height), images.strip(errors, height)])
 
 
-def perception_distortion(results: dict, perceptual: str, set_name: str = "") -> Figure:
-    """Left: the paper's methods on Set14, PSNR against how people rated them. Right: this run's, PSNR against `perceptual`.
+def perception_distortion(results: dict, set_name: str = "") -> Figure:
+    """Left: the paper's methods on Set14, PSNR against how people rated them. Right: this run's, PSNR against looks.
 
-    In both, better by PSNR is further right and better to the eye is further up. `perceptual`: a key of evaluation.MEASURES.
+    In both, better by PSNR is further right and better to the eye is further up. Looks are the first of evaluation.PERCEPTUAL that
+    was measured.
     """
     set_name = set_name or next(iter(results["sets"]))
     figure = Figure(figsize=(11, 3.8), layout="constrained")
@@ -60,18 +62,29 @@ def perception_distortion(results: dict, perceptual: str, set_name: str = "") ->
     for method, opinion in published.MEAN_OPINION_SCORES["Set14"].items():
         _point(left, published.NUMBERS["Set14"][method]["psnr_y"], opinion, method)
     left.set(title="published, Set14", xlabel="PSNR-Y, dB (distortion: right is better)", ylabel="mean opinion, 1 to 5")
-    measure = evaluation.MEASURES[perceptual]
-    for method, values in results["sets"][set_name].items():
-        if method == "nearest":
-            continue  # its blocks would count as detail
-        _point(right, values["psnr_y"], values[perceptual], evaluation.METHODS[method])
-    right.set(title=f"this run, {set_name}", xlabel="PSNR-Y, dB", ylabel=measure.heading)
-    if measure.best is min:
+    # The blocks of "nearest" would count as detail, and HR has no PSNR.
+    shown = {method: values for method, values in results["sets"][set_name].items() if method not in ("nearest", scores.HR)}
+    key = next(key for key in evaluation.PERCEPTUAL if all(key in values for values in shown.values()))
+    for method, values in shown.items():
+        _point(right, values["psnr_y"], values[key], evaluation.METHODS[method])
+    right.set(title=f"this run, {set_name}", xlabel="PSNR-Y, dB", ylabel=scores.MEASURES[key].heading)
+    if scores.MEASURES[key].best is min:
         right.invert_yaxis()
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.margins(0.2)
     return figure
+
+
+def plane(results: dict, set_name: str = "Set14") -> Figure:
+    """PSNR against LPIPS on a benchmark: the weights that come with the project (by their cards), this run where it was measured
+    with ST-LPIPS there, and published methods, which are measured with another LPIPS."""
+    cards = {name: weights.card(path).get("scores", {}) for name, path in weights.shipped().items()}
+    run = {f"this run's {evaluation.METHODS.get(name, name)}": values for name, values in results["sets"].get(set_name, {}).items()}
+    found = {name: scores_of.get(set_name, {}) for name, scores_of in cards.items()} | run
+    ours = {name: (values["psnr_y"], values["st_lpips"]) for name, values in found.items() if "st_lpips" in values}
+    theirs = {name: (values["psnr_y"], values["lpips"]) for name, values in published.PERCEPTION[set_name].items()}
+    return plots.plane(ours, theirs, set_name, scores.MEASURES["st_lpips"].about)
 
 
 def _point(axes, x: float, y: float, name: str) -> None:
