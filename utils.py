@@ -40,7 +40,8 @@ from srgan.runs import drive, history, hosting, machine, status, weights
 from srgan.runs.hosting import earlier_versions, how_to_attach_a_gpu, in_colab, on_kaggle
 from srgan.runs.paths import PROJECT, Paths, open_workdir
 from srgan.runs.progress import Budget, Progress
-from srgan.upscale import ensemble, network
+from srgan.upscale import ensemble, size
+from srgan.upscale.order import Order
 
 DRIVE = Path(os.environ.get("SRGAN_DRIVE", "/content/drive"))  # where Colab mounts Google Drive
 SECONDS_BETWEEN_DRAWINGS, SECONDS_BETWEEN_PANELS = 5.0, 1.0
@@ -78,21 +79,29 @@ def start(preset: str, workdir: str = "", use_drive: bool = True, **changes) -> 
     return config, paths
 
 
-def start_upscaling(model: str, workdir: str = "", use_drive: bool = False) -> tuple[network.Network, Path]:
-    """An upscaler by the weights that `model` names, and the folder for results; prints what was found.
+def start_upscaling(
+    model: str = "auto", workdir: str = "", use_drive: bool = False, scale: float = 4.0, width: int = 0, height: int = 0
+) -> tuple[Order, Path]:
+    """What is to be made of files, and the folder for results; prints what was found.
 
-    `model`: "srgan", "srresnet" or "fast", which come with the project, or a path, a relative one counted from the
-    working directory. Raises SRGANError if there are no such weights, they are damaged, or nothing can be written.
+    `model`: "auto" for what suits each file, the name of weights that come with the project, or a path, a relative one counted
+    from the working directory. `width`, `height`: pixels, instead of `scale`; 0: not said. Raises SRGANError if there are no such
+    weights, they are damaged, the size is none, or nothing can be written.
     """
+    wanted = size.wanted(None if width or height else scale, width or None, height or None)
     copies = _mount_drive() if in_colab() and use_drive else None
     paths = open_workdir(copies or workdir or _local_folder(), "upscaled")
-    file = paths.workdir / weights.find(model)
-    card = weights.card(file)
     print(f"SRGAN {srgan.__version__}, TensorFlow {tf.__version__}, computing on {machine.describe()}")
-    scores = ", ".join(f"{name} {score['psnr_y']:.2f} dB" for name, score in card.get("scores", {}).items())
-    print(f"{file.name}: {card['step']:,} steps of training" + (f"; PSNR-Y on {scores}" if scores else ""))
+    if model == "auto":
+        order = Order(size=wanted)
+    else:
+        file = paths.workdir / weights.find(model)
+        card = weights.card(file)
+        scores = ", ".join(f"{name} {score['psnr_y']:.2f} dB" for name, score in card.get("scores", {}).items())
+        print(f"{file.name}: {card['step']:,} steps of training" + (f"; PSNR-Y on {scores}" if scores else ""))
+        order = Order(models=(model if model in weights.SHIPPED else str(file),), size=wanted)
     print(f"Results go to {paths.output}")
-    return network.load(file), paths.output
+    return order, paths.output
 
 
 def prepare(config: Config, paths: Paths) -> Dataset:

@@ -92,31 +92,23 @@ def run(options: argparse.Namespace) -> None:
 
 
 def upscale(options: argparse.Namespace) -> None:
-    """Images, videos and folders of them, four times as wide and as high."""
+    """Images, videos and folders of them, four times as wide and as high, or of another size."""
     load_tensorflow()
-    from tqdm.auto import tqdm
+    from srgan.upscale import batch, files, size, targets
+    from srgan.upscale.order import Order
 
-    from srgan.runs import weights
-    from srgan.upscale import batch, files, targets
-
-    names = options.compare or [options.model]
-    models = files.models_of(names, options.strength, options.ensemble)
-    panels = files.panels_of(options.panels or "sr") if options.panels or options.compare else ()
-    upscaler = next(iter(models.values()))
-    how = [*(weights.card(files.weights_of(name))["sha256"][:16] for name in names), *panels, *["preview"] * options.preview,
-           *[f"strength {options.strength}"] * (options.strength != 1), *["ensemble"] * options.ensemble]  # fmt: skip
-    how = " ".join(how)  # the same again is done already
-
-    def work(source: Path, target: Path, force: bool) -> str:
-        if panels:
-            files.write_panels(source, target, panels, models, force)
-            return ", ".join(panels)
-        return files.upscale_any(source, target, upscaler, force, options.preview, how, tqdm.write)
-
+    order = Order(
+        models=tuple(options.compare or [options.model]),
+        size=size.wanted(options.scale, options.width, options.height),
+        strength=options.strength,
+        ensemble=options.ensemble,
+        panels=files.panels_of(options.panels or "sr") if options.panels or options.compare else (),
+        preview=options.preview,
+    )
     found, failed = batch.find(options.inputs, Path(options.out) if options.out and not targets.is_file(options.out) else None)
-    ending = (lambda source: targets.PANELS) if panels else lambda source: files.ending(source, options.preview)
-    jobs = targets.plan(found, options.out, ending, how)
-    failed += batch.run(jobs, work, how, options.force)
+    jobs = targets.plan(found, options.out, order.ending, order.how)
+    order.tell_choice((job.source for job in jobs if options.force or not job.is_done), batch.tell)
+    failed += batch.run(jobs, lambda source, target, force: order.fill(source, target, force, batch.tell), options.force)
     if failed:
         raise SRGANError(f"{len(failed)} of {len(found)} failed:\n" + "\n".join(f"  {reason}" for reason in failed))
 
@@ -297,10 +289,15 @@ COMMANDS: Commands = {
             argument("inputs", nargs="+", type=Path, metavar="INPUT", help="an image, a video, or a folder, subfolders included"),
             argument("-o", "--out", metavar="OUT",
                      help="a folder, or for one input a file (default: beside the input)"),
-            argument("--model", default="", metavar="srgan|srresnet|fast|FILE",
-                     help="weights of the project, or a run's .weights.h5 (default: the best there are)"),
+            argument("--scale", type=float, metavar="1..16",
+                     help="so many times as wide and as high (default: 4, what the networks do by themselves)"),
+            argument("--width", type=int, metavar="PIXELS",
+                     help="as wide as this instead; with --height too, as large as fits into both"),
+            argument("--height", type=int, metavar="PIXELS", help="as high as this instead"),
+            argument("--model", default="", metavar="srgan|srresnet|fast|photo|photo-fast|FILE",
+                     help="weights of the project, or a run's .weights.h5 (default: what suits the file, and is told)"),
             argument("--strength", type=float, default=1.0, metavar="0..1",
-                     help="between srresnet (0, closest to the truth) and srgan (1, the most texture; the default)"),
+                     help="between srresnet (0, closest to the truth) and srgan or photo (1, the most texture; the default)"),
             argument("--ensemble", action="store_true",
                      help="the mean over eight orientations: a little closer to the truth, smoother, and eight times as long"),
             FORCE,

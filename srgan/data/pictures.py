@@ -133,6 +133,19 @@ def size(path: Path) -> tuple[int, int]:
         raise error if isinstance(error, SRGANError) else _told(path, error) from error
 
 
+def pixels(path: Path) -> int:
+    """How many pixels all its frames have, by the header alone. Raises SRGANError for what is no picture."""
+    content, form = _opened(path)
+    try:
+        if _needs_pillow(content, form):
+            with _pillow(path, content, form) as image:
+                return image.width * image.height * getattr(image, "n_frames", 1)
+        image = _header(content, form)
+        return image.width * image.height
+    except Exception as error:
+        raise error if isinstance(error, SRGANError) else _told(path, error) from error
+
+
 def _opened(path: Path) -> tuple[bytes, str]:
     """The bytes of the file and its format."""
     try:

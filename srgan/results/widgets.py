@@ -1,4 +1,4 @@
-"""What a notebook can be handled by: a slider over two pictures, a button for photos, a link to download.
+"""What a notebook can be handled by: a slider over two pictures, a dial, a button for files, a link to download.
 
 The one module of the library that imports IPython and ipywidgets; nothing but notebooks and `utils` imports it.
 """
@@ -12,6 +12,7 @@ import mimetypes
 import uuid
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import ipywidgets
@@ -19,10 +20,11 @@ import numpy as np
 from IPython.display import HTML, display
 from PIL import Image
 
-from srgan.data import images, pictures
-from srgan.errors import SRGANError
+from srgan.data import images, media, pictures
 from srgan.runs.paths import write_atomically
-from srgan.upscale import files, network
+from srgan.upscale import batch, network, targets
+from srgan.upscale.order import Order
+from srgan.upscale.strength import Dial
 
 WIDEST = 1200  # pixels of a picture shown; a larger one is shrunk for showing
 MOST_INLINE = 40 * 2**20  # bytes that a link can carry inside a page
@@ -79,16 +81,53 @@ def download_link(path: Path) -> HTML:
         where = html.escape(str(path))
         return HTML(f"<p>{name} ({size / 1e6:.0f} MB) is too large for a link in this page. It lies at {where}</p>")
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content = base64.b64encode(path.read_bytes()).decode()
-    return HTML(f'<p><a download="{name}" href="data:{kind};base64,{content}">Download {name}</a> ({size / 1e6:.1f} MB)</p>')
+    return HTML(f'<p><a download="{name}" href="{_inline(path, kind)}">Download {name}</a> ({size / 1e6:.1f} MB)</p>')
+
+
+_DIAL = """<figure id="{id}" style="margin:0;max-width:{width}px;font:13px sans-serif">
+<div style="position:relative;aspect-ratio:{width}/{height}">{pictures}</div>
+<label style="display:flex;gap:8px;align-items:center">{start}
+<input type="range" min="0" max="{last}" value="{last}" aria-label="strength" style="flex:1" oninput="
+const dial = this.closest('figure');
+dial.querySelectorAll('img').forEach((picture, step) => picture.style.visibility = step == this.value ? 'visible' : 'hidden');
+dial.querySelector('output').value = (this.value / {last}).toFixed(3);">{end} <output>1.000</output></label></figure>"""
+_STEP = """<img src="{url}" alt="strength {share:g}" style="position:absolute;inset:0;width:100%;height:100%;margin:0;
+max-width:none;image-rendering:pixelated;visibility:{visibility}">"""
+
+
+def dial(lr: np.ndarray, start: Path, end: Path, steps: int = 8, width: int = 480) -> HTML:
+    """SR of `lr` (H, W, 3) uint8 by mixtures of the weights `start` and `end`, and a handle to go through them in `steps` steps.
+
+    Raises SRGANError as `strength.Dial` does.
+    """
+    mixture, pages = Dial(start, end), []
+    upscaler = network.network(mixture.generator)  # traced once; it follows the weights
+    for step in range(steps + 1):
+        mixture.turn(step / steps)
+        visibility = "visible" if step == steps else "hidden"
+        pages.append(_STEP.format(url=_data_url(upscaler(lr)), share=step / steps, visibility=visibility))
+    names = {name: html.escape(path.name.removesuffix(".weights.h5")) for name, path in (("start", start), ("end", end))}
+    about = {"width": width, "height": round(width * lr.shape[0] / lr.shape[1]), "last": steps, "pictures": "".join(pages)}
+    return HTML(_DIAL.format(id=f"dial-{uuid.uuid4().hex[:8]}", **about, **names))
+
+
+# Files dropped here go through the button beside it, whose own chooser of files is left out.
+_DROP = """<div style="padding:18px;border:2px dashed #888;border-radius:6px;text-align:center" ondragover="event.preventDefault()"
+ondrop="
+event.preventDefault();
+const files = event.dataTransfer.files, click = HTMLInputElement.prototype.click;
+HTMLInputElement.prototype.click = function () { this.files = files; this.dispatchEvent(new Event('change')); };
+try { this.closest('.widget-vbox').querySelector('button').click(); } finally { HTMLInputElement.prototype.click = click; }
+">Drop files here, or choose them:</div>"""
 
 
 def upload(accept: str, use: Callable[[list[tuple[str, bytes]]], None]) -> ipywidgets.Widget:
     """A button that takes files from the reader's disk and calls `use` with the (name, content) of all, its output below.
 
-    `accept`: such as "image/*". Returns the widget, for the notebook to show; works in Colab, Jupyter and VS Code.
+    `accept`: such as "image/*". Files can be dropped on the place beside it, too. Returns the widget, for the notebook to show;
+    works in Colab, Jupyter and VS Code.
     """
-    button, output = ipywidgets.FileUpload(accept=accept, multiple=True, description="Choose photos"), ipywidgets.Output()
+    button, output = ipywidgets.FileUpload(accept=accept, multiple=True, description="Choose files"), ipywidgets.Output()
 
     def received(change: dict) -> None:
         with output:
@@ -96,7 +135,7 @@ def upload(accept: str, use: Callable[[list[tuple[str, bytes]]], None]) -> ipywi
             use(_files(change["new"]))
 
     button.observe(received, names="value")
-    return ipywidgets.VBox([button, output])
+    return ipywidgets.VBox([button, ipywidgets.HTML(_DROP), output])
 
 
 def _files(value) -> list[tuple[str, bytes]]:
@@ -106,33 +145,65 @@ def _files(value) -> list[tuple[str, bytes]]:
     return [(file["name"], bytes(file["content"])) for file in value]
 
 
-def upload_photos(upscaler: network.Upscaler, folder: Path) -> ipywidgets.Widget:
-    """A button for photos from the reader's disk; each is upscaled into `folder`, shown before and after, and can be downloaded.
-
-    Several at once can be downloaded as one ZIP too.
-    """
+def upload_files(order: Order, folder: Path) -> ipywidgets.Widget:
+    """A button for photos and videos from the reader's disk. Each is upscaled into `folder`, as the shell does it, shown before and
+    after, and can be downloaded; several as one ZIP, too."""
 
     def use(chosen: list[tuple[str, bytes]]) -> None:
-        made = [target for name, content in chosen if (target := use_one(name, content))]
+        sources = [folder / "uploaded" / Path(name).name for name, _ in chosen]
+        for source, (_, content) in zip(sources, chosen, strict=True):
+            write_atomically(source, lambda temporary, content=content: temporary.write_bytes(content))
+        jobs = targets.plan([(source, Path(source.name)) for source in sources], str(folder), order.ending, order.how)
+        order.tell_choice(sources, print)
+        for reason in batch.run(jobs, use_one, force=True):
+            print(reason)
         if len(made) > 1:
             display(download_link(_zipped(made, folder / "upscaled.zip")))
+        made.clear()
 
-    def use_one(name: str, content: bytes) -> Path | None:
-        source = folder / "uploaded" / Path(name).name
-        try:
-            source.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(source, lambda temporary: temporary.write_bytes(content))
-            target = folder / f"{source.stem}{files.ending(source)}"
-            lr = files.upscale_file(source, target, upscaler, force=True)
-            sr = pictures.read(target)
-        except SRGANError as error:
-            print(error)
-            return None
-        display(slider(network.bicubic(lr.shown()), sr.shown(), ("bicubic", "upscaled")))
+    def use_one(source: Path, target: Path, force: bool) -> str:
+        said = order.fill(source, target, force, print)
+        before, after = before_and_after(source, target)
+        display(slider(before, after, ("bicubic", "upscaled")))
         display(download_link(target))
-        return target
+        made.append(target)
+        return said
 
-    return upload("image/*", use)
+    made: list[Path] = []
+    return upload("image/*,video/*", use)
+
+
+def before_and_after(source: Path, target: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The first picture of `source`, enlarged by bicubic interpolation to the size of that of `target`, and that one."""
+    before, after = (_first_picture(path) for path in (source, target))
+    return images.resize(before, *after.shape[:2]), after
+
+
+def _first_picture(path: Path) -> np.ndarray:
+    if media.kind(path) != "film":
+        return pictures.read(path).shown()
+    from srgan.upscale import video  # which needs the package av, and says so
+
+    return video.first_picture(path)
+
+
+def show_film(order: Order, source: Path, folder: Path, whole: bool = False) -> None:
+    """Upscale the first second of the video at `source`, and show it before and after; `whole`: all of it, to download.
+
+    Raises SRGANError as `Order.fill` does.
+    """
+    order = order if whole else replace(order, preview=True)
+    target = folder / f"{source.stem}{order.ending(source)}"
+    order.fill(source, target, True, print)
+    before, after = before_and_after(source, target)
+    display(slider(before, after, ("bicubic", "upscaled")))
+    if target.suffix != ".mkv" and target.stat().st_size <= MOST_INLINE:  # browsers do not play Matroska
+        display(HTML(f'<video controls loop muted style="max-width:100%" src="{_inline(target, "video/mp4")}"></video>'))
+    display(download_link(target))
+
+
+def _inline(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _zipped(paths: list[Path], target: Path) -> Path:

@@ -21,7 +21,7 @@ from srgan.models.refinement import is_refinement
 from srgan.runs.outside import ANYTHING, NUMBER, SHA256, TEXT, Damaged, open_regular, read_json, whole
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
-SHIPPED = ("srgan", "srresnet", "fast")  # the weights that come with the project, best first
+SHIPPED = ("srgan", "srresnet", "fast", "photo", "photo-fast")  # the weights that may come with the project, best first
 
 # What a card says. The bounds are far above any network that was ever published, and low enough to be built.
 CARD = {
@@ -88,7 +88,7 @@ def find(name: str) -> Path:
         return shipped_folder() / f"{name}.weights.h5"
     if not name.endswith(".weights.h5"):
         told = f"{name} is no file of weights of this project" if Path(name).exists() else f"There are no weights named {name}"
-        raise SRGANError(f"{told}. Give a file that ends in .weights.h5, or one of {', '.join(SHIPPED)}.")
+        raise SRGANError(f"{told}. Give a file that ends in .weights.h5, or one of {', '.join(_there())}.")
     return Path(name).expanduser()
 
 
@@ -100,13 +100,17 @@ def shipped_folder() -> Path:
 
 def shipped() -> dict[str, Path]:
     """Those of SHIPPED that are there, best first: name -> file. Raises SRGANError if there is none."""
-    there = {name: find(name) for name in SHIPPED if find(name).is_file()}
+    there = _there()
     if not there:
         raise SRGANError(
             f"{shipped_folder()} holds no weights: bring those of the project back (git checkout model), or train some "
             "and name them (--model FILE)."
         )
     return there
+
+
+def _there() -> dict[str, Path]:
+    return {name: find(name) for name in SHIPPED if find(name).is_file()}
 
 
 def load_into(generator: keras.Model, path: Path, config: Config) -> dict:

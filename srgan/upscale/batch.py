@@ -12,8 +12,9 @@ from srgan.data import media
 from srgan.errors import SRGANError
 from srgan.runs.outside import printable
 from srgan.runs.paths import remove_abandoned
-from srgan.runs.progress import shows_bars
-from srgan.upscale.targets import PANELS, SUFFIX, Job, Record, require_free
+from srgan.runs.progress import clock, shows_bars
+from srgan.upscale import files
+from srgan.upscale.targets import PANELS, RESULT, Job, Record, require_free
 
 Say = Callable[[str], None]
 
@@ -62,37 +63,70 @@ def _results(files: list[Path], out: Path | None) -> set[Path]:
     stems = {(file.parent, file.stem) for file in files}
     results = set()
     for file in files:
-        origin = file.name.removesuffix(PANELS) if file.name.endswith(PANELS) else file.stem.removesuffix(SUFFIX)
+        origin = file.name.removesuffix(PANELS) if file.name.endswith(PANELS) else RESULT.sub("", file.stem)
         by_name = origin != file.stem and (file.parent, origin) in stems
         if file.name in records[file.parent] or by_name or (out and file.resolve().is_relative_to(out.resolve())):
             results.add(file)
     return results
 
 
-def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], how: str, force: bool = False) -> list[str]:
+def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], force: bool = False) -> list[str]:
     """`work(source, target, force)` for each job that is not done; it returns a sentence. Prints a line for each.
 
     Returns what failed, in words. No failure stops the others.
     """
-    failed = []
-    for job in tqdm(jobs, unit="file", disable=len(jobs) < 2 or not shows_bars()):
-        begun = time.monotonic()
+    failed: list[str] = []
+    todo = [job for job in jobs if force or not job.is_done]
+    for job in jobs:
         if job.is_done and not force:
             tell(f"{job.source}: done earlier, {job.target}")
-            continue
-        try:
-            require_free(job.target, job.source, force or job.may_replace)
-            remove_abandoned(job.target)
-            said = work(job.source, job.target, force or job.may_replace)
-            if job.target.is_file():  # nobody may read the result who may not read the source
-                job.target.chmod(job.target.stat().st_mode & (job.source.stat().st_mode | 0o600))
-            Record(job.target.parent).add(job.target.name, job.source, how)
-        except SRGANError as error:
-            failed.append(str(error))
-        except Exception as error:  # whatever it is, it must not cost the others; its kind helps whoever reports it
-            failed.append(f"{job.source} could not be upscaled ({type(error).__name__}: {error}).")
-        else:
-            tell(f"{job.source} -> {job.target}: {said}, {time.monotonic() - begun:.1f} s")
-            continue
-        tell(f"{job.source}: failed")
+    pixels = [files.pixels(job.source) if len(todo) > 1 else 0 for job in todo]
+    left = TimeLeft(sum(pixels))
+    with tqdm(total=left.pixels, unit="pixel", unit_scale=True, disable=len(todo) < 2 or not shows_bars()) as bar:
+        for job, its_pixels in zip(todo, pixels, strict=True):
+            begun = time.monotonic()
+            try:
+                said = _do(job, work, force)
+            except SRGANError as error:
+                failed.append(str(error))
+            except Exception as error:  # whatever it is, it must not cost the others; its kind helps whoever reports it
+                failed.append(f"{job.source} could not be upscaled ({type(error).__name__}: {error}).")
+            else:
+                seconds = time.monotonic() - begun
+                left.count(its_pixels, seconds)
+                tell(f"{job.source} -> {job.target}: {said}, {seconds:.1f} s{left.words() if bar.disable else ''}")
+                bar.update(its_pixels)
+                continue
+            tell(f"{job.source}: failed")
+            left.pixels -= its_pixels
+            bar.total = bar.total - its_pixels
     return failed
+
+
+def _do(job: Job, work: Callable[[Path, Path, bool], str], force: bool) -> str:
+    """Make one result and remember what it was made of; returns what `work` says of it."""
+    may_replace = force or job.may_replace
+    require_free(job.target, job.source, may_replace)
+    remove_abandoned(job.target)
+    said = work(job.source, job.target, may_replace)
+    if job.target.is_file():  # nobody may read the result who may not read the source
+        job.target.chmod(job.target.stat().st_mode & (job.source.stat().st_mode | 0o600))
+    Record(job.target.parent).add(job.target.name, job.source, job.how)
+    return said
+
+
+class TimeLeft:
+    """How long the rest will take, as the pixels went that are done."""
+
+    def __init__(self, pixels: int):
+        """`pixels`: of all that is to be done."""
+        self.pixels, self._done, self._seconds = pixels, 0, 0.0
+
+    def count(self, pixels: int, seconds: float) -> None:
+        """So many more are done, which took so long."""
+        self._done, self._seconds = self._done + pixels, self._seconds + seconds
+
+    def words(self) -> str:
+        """Such as ", 12:40 left"; nothing where nothing is left or known."""
+        rest = self.pixels - self._done
+        return f", {clock(rest * self._seconds / self._done)} left" if self._done and rest > 0 else ""

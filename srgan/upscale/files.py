@@ -16,16 +16,23 @@ from srgan.runs import weights
 from srgan.upscale import image_files, network
 from srgan.upscale.ensemble import SelfEnsemble
 from srgan.upscale.network import Network
-from srgan.upscale.targets import SUFFIX, require_free
+from srgan.upscale.resampling import enlarged_to
+from srgan.upscale.size import FOUR_TIMES, Size
+from srgan.upscale.targets import require_free
 
 PANELS = ("lr", "nearest", "bicubic", "sr", "hr")
 FROM_COLOUR = np.array([0.299, 0.587, 0.114], np.float32)  # gray of R, G, B (ITU-R BT.601)
 
 
 def upscale_file(
-    source: Path, target: Path, upscaler: Network, force: bool = False, say: Callable[[str], None] = lambda sentence: None
+    source: Path,
+    target: Path,
+    upscaler: Network,
+    force: bool = False,
+    say: Callable[[str], None] = lambda sentence: None,
+    size: Size = FOUR_TIMES,
 ) -> Picture:
-    """Upscale the picture at `source` into the file `target`, whose ending says of which kind; returns what was read.
+    """Upscale the picture at `source` to `size`, into the file `target`, whose ending says of which kind; returns what was read.
 
     Gray stays gray, transparency and 16 bits a channel are kept, animations move; colour profile, resolution (DPI), EXIF and texts
     go along. `say` is told before the work of all that does not. Raises SRGANError if the source cannot be read, or the target
@@ -33,17 +40,18 @@ def upscale_file(
     """
     require_free(target, source, force)
     picture = pictures.read(source)
-    height, width = (SCALE * side for side in picture.frames[0].shape[:2])
+    height, width = size.of(*picture.frames[0].shape[:2], source)
     image_files.require(target, picture, height, width)
     picture.notes += image_files.left_out(target, picture.metadata)
     for note in picture.notes:
         say(f"{source}: {note}")
-    image_files.write(target, [enlarged(frame, upscaler) for frame in picture.frames], height, width, picture)
+    frames = [enlarged_to(height, width, frame, lambda image: enlarged(image, upscaler)) for frame in picture.frames]
+    image_files.write(target, frames, height, width, picture)
     return picture
 
 
 def enlarged(frame: np.ndarray, upscaler: Network) -> Iterator[np.ndarray]:
-    """SR of a frame (H, W, C) of a picture in bands (h, 4 W, C) from top to bottom, of the frame's type.
+    """SR of a frame (H, W, C) of a picture, four times as large, in bands (h, 4 W, C) from top to bottom, of the frame's type.
 
     The network sees gray as three equal channels; transparency is enlarged by bicubic interpolation, and under what is wholly
     transparent the network sees the nearest colour that is not.
@@ -80,32 +88,40 @@ def _rows_of_bicubic(plane: np.ndarray, top: int, count: int) -> np.ndarray:
     return np.asarray(resized).round().clip(0, np.iinfo(plane.dtype).max).astype(plane.dtype)
 
 
-def ending(source: Path, preview: bool = False) -> str:
+def ending(source: Path, preview: bool = False, size: Size = FOUR_TIMES) -> str:
     """What stands behind the stem of the result: moving pictures and TIFF keep their kind, the other images become PNG."""
     is_film = media.kind(source) == "film"
     try:
         if is_film:
-            target = _video().default_target(source)
+            target = _video().default_target(source, size)
             return (_video().preview_path(target) if preview else target).name.removeprefix(source.stem)
         form, moves = pictures.kind(source)
     except SRGANError:  # the reason is told when its turn comes
-        return SUFFIX + ("_preview" * preview + ".mp4" if is_film else ".png")
+        return size.suffix + ("_preview" * preview + ".mp4" if is_film else ".png")
     own = {"GIF": ".gif", "WEBP": ".webp"}.get(form, ".png") if moves else ".tif" if form == "TIFF" else ".png"
     keeps = image_files.WRITTEN.get(source.suffix.lower()) == image_files.WRITTEN[own]
-    return SUFFIX + (source.suffix.lower() if keeps else own)
+    return size.suffix + (source.suffix.lower() if keeps else own)
 
 
 def upscale_any(
-    source: Path, target: Path, upscaler: Network, force: bool, preview: bool, how: str, say: Callable[[str], None]
+    source: Path,
+    target: Path,
+    upscaler: Network,
+    force: bool,
+    preview: bool,
+    how: str,
+    say: Callable[[str], None],
+    size: Size = FOUR_TIMES,
 ) -> str:
     """Upscale an image or a video; returns in words what it became. Raises SRGANError as `upscale_file` and `video.upscale` do."""
     if media.kind(source) == "film":
-        made = _video().upscale(source, target, upscaler, force=force, preview=preview, how=how, say=say)
+        made = _video().upscale(source, target, upscaler, force=force, preview=preview, how=how, say=say, size=size)
         return f"{made.frames:,} frames"
-    picture = upscale_file(source, target, upscaler, force, say)
+    picture = upscale_file(source, target, upscaler, force, say, size)
     height, width = picture.frames[0].shape[:2]
+    tall, wide = size.of(height, width, source)
     frames = f", {len(picture.frames)} frames" if picture.is_moving else ""
-    return f"{width}x{height} to {SCALE * width}x{SCALE * height}{frames}"
+    return f"{width}x{height} to {wide}x{tall}{frames}"
 
 
 def _video():
@@ -115,15 +131,18 @@ def _video():
 
 
 def open_model(name: str, strength: float = 1.0, ensemble: bool = False) -> Network | SelfEnsemble:
-    """The upscaler by the weights that `name` means: "" for the best of those that come with the project, one of their names, or a
-    file; `strength` as in `network.load`. Raises SRGANError if there are none, or if they are damaged or not of this project."""
-    upscaler = network.load(weights_of(name), strength)
+    """The upscaler by the weights that `name` means: one of those that come with the project, or a file; `strength` as in
+    `network.load`. Raises SRGANError if there are none, or if they are damaged or not of this project."""
+    upscaler = network.load(weights.find(name), strength)
     return SelfEnsemble(upscaler) if ensemble else upscaler
 
 
-def weights_of(name: str) -> Path:
-    """The file of weights that `name` means, as `open_model` takes it."""
-    return weights.find(name) if name else next(iter(weights.shipped().values()))
+def pixels(source: Path) -> int:
+    """How many pixels the network will see, in all frames, by the header of `source`; 0 where that does not tell."""
+    try:
+        return _video().pixels(source) if media.kind(source) == "film" else pictures.pixels(source)
+    except SRGANError:  # the reason is told when its turn comes
+        return 0
 
 
 # Panels -------------------------------------------------------------------------------------------------------------
@@ -166,11 +185,11 @@ def panels_of(text: str) -> tuple[str, ...]:
     return panels
 
 
-def models_of(names: list[str], strength: float = 1.0, ensemble: bool = False) -> dict[str, Network | SelfEnsemble]:
-    """The upscaler of each of `names`, by its file's name, with as many folders as tell them apart."""
+def labels(names: list[str]) -> list[str]:
+    """The names of weights as panels show them: of files the name, with as many folders as tell them apart."""
     paths = [Path(name) for name in names]
-    for count in range(1, max(1, *(len(path.parts) for path in paths)) + 1):  # "" has no parts
-        shown = [str(Path(*path.parts[-count:])) if path.parts else "" for path in paths]
+    for count in range(1, max(len(path.parts) for path in paths) + 1):
+        shown = [str(Path(*path.parts[-count:])) for path in paths]
         if len(set(shown)) == len(shown):
             break
-    return {label: open_model(name, strength, ensemble) for label, name in zip(shown, names, strict=True)}
+    return shown

@@ -98,7 +98,7 @@ def write(target: Path, frames: list[Iterable[np.ndarray]], height: int, width: 
             if form == "PNG" and count > 1:
                 _write_moving_png(file, frames, height, width, like)
             else:
-                _write_by_vips(file, form, _uncompressed(bands, height * count, width, channels, deep), height, like)
+                _write_by_vips(file, form, uncompressed(bands, height * count, width, channels, deep), height, like)
 
     if form == "TIFF":
         write_atomically(target, lambda temporary: _write_tiff(temporary, bands, (height, width, channels), like))
@@ -111,7 +111,7 @@ def write(target: Path, frames: list[Iterable[np.ndarray]], height: int, width: 
 # libvips ------------------------------------------------------------------------------------------------------------
 
 
-def _uncompressed(bands: Iterable[np.ndarray], height: int, width: int, channels: int, deep: bool) -> Iterator[bytes]:
+def uncompressed(bands: Iterable[np.ndarray], height: int, width: int, channels: int, deep: bool) -> Iterator[bytes]:
     """A PNG that is not compressed: what libvips can read as a stream, of every kind of pixels."""
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     yield b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16 if deep else 8, colour, 0, 0, 0))
@@ -253,7 +253,7 @@ def _write_moving_png(file: BinaryIO, frames: list[Iterable[np.ndarray]], height
     for i, (bands, duration) in enumerate(zip(frames, like.durations, strict=True)):
         made = io.BytesIO()
         plain = Picture(like.frames[:1], "PNG", like.metadata if i == 0 else Metadata())
-        _write_by_vips(made, "PNG", _uncompressed(bands, height, width, channels, deep), height, plain)
+        _write_by_vips(made, "PNG", uncompressed(bands, height, width, channels, deep), height, plain)
         content = made.getvalue()
         begin = content.index(b"IDAT") - 4
         if i == 0:

@@ -6,20 +6,23 @@ themselves, and which of two inputs of the same name a result belongs to.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from srgan.config import SCALE
 from srgan.data import media
 from srgan.errors import SRGANError
+from srgan.runs.outside import TEXT, Damaged, read_json, whole
 from srgan.runs.paths import LONGEST_NAME, write_json
 
-SUFFIX = f"_x{SCALE}"  # between a file's name and its ending
+RESULT = re.compile(r"(?<=.)(_x[\d.]+|_w\d+|_w\d+_h\d+|_h\d+)(_preview)?$")  # behind the stem of an input's name (`Size.suffix`)
 PANELS = "_panels.png"
 RECORD = ".srgan-upscaled.json"
+_NUMBER = whole(-(2**62))
+RECORDED = {"results": {...: {"source": TEXT, "size": whole(), "changed": _NUMBER, "how": TEXT, "result": [_NUMBER]}}}
 # Endings that mean a file and not a folder, where one result is wanted.
 FILES = (*media.PICTURES, *media.FILMS, *media.SOUNDS, ".jp2", ".jxl", ".pdf", ".psd", ".svg", ".tga", ".xyz", ".zip")
 
@@ -43,14 +46,8 @@ class Record:
 
     def __init__(self, folder: Path):
         self._path, self.results = folder / RECORD, {}
-        try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-            results = content["results"]
-            self.results = {
-                name: made for name, made in results.items() if made.keys() == {"source", "size", "changed", "how", "result"}
-            }
-        except (OSError, ValueError, KeyError, AttributeError, TypeError):  # there is none, or it is damaged: nothing is known
-            pass
+        with contextlib.suppress(FileNotFoundError, Damaged):  # nothing is known then, and so nothing is overwritten
+            self.results = read_json(self._path, RECORDED)["results"]
 
     def of(self, source: Path, how: str) -> str | None:
         """The name of the result that was made of `source` in this way, if it is there still."""
@@ -96,6 +93,7 @@ class Job:
 
     source: Path
     target: Path
+    how: str  # tells one way to make a result from another
     is_done: bool  # by an earlier run
     may_replace: bool  # what lies at `target` was made of the same input, in the same way, and nobody has touched it since
 
@@ -106,35 +104,35 @@ def is_file(out: str) -> bool:
     return path.suffix.lower() in FILES and not out.endswith(("/", os.sep)) and not path.is_dir()
 
 
-def plan(found: list[tuple[Path, Path]], out: str | None, ending: Callable[[Path], str], how: str) -> list[Job]:
+def plan(found: list[tuple[Path, Path]], out: str | None, ending: Callable[[Path], str], how: Callable[[Path], str]) -> list[Job]:
     """Where the result of each of `found` (file, its place below the input) goes, and which are done.
 
     Beside the input, below the folder `out`, or into the file `out` if there is one input. `ending` gives what stands behind the
-    stem, such as "_x4.png"; `how` tells one way to make a result from another. No two inputs get the same name, and none gets the
-    name of another one's result.
+    stem, such as "_x4.png"; `how` tells one way to make a result from another (`Job.how`). No two inputs get the same name, and
+    none gets the name of another one's result.
     """
     if out is not None and len(found) == 1 and is_file(out):
         target = Path(out)
         record = Record(target.parent)
-        own = found[0][0].exists() and record.of(found[0][0], how) == target.name
-        return [_job(found[0][0], target, own, record, how)]
+        own = found[0][0].exists() and record.of(found[0][0], how(found[0][0])) == target.name
+        return [_job(found[0][0], target, own, record, how(found[0][0]))]
     records: dict[Path, Record] = {}
     jobs, taken = [], set()
     for source, inside in found:
         place = source if out is None else Path(out) / inside
         record = records.setdefault(place.parent, Record(place.parent))
-        name = record.of(source, how) if source.exists() else None
+        name = record.of(source, how(source)) if source.exists() else None
         own = name is not None and place.parent / name not in taken
         if not own:
             name = next(name for name in _names(place, source, ending(source)) if _is_free(place.parent / name, record, taken))
         taken.add(place.parent / name)
-        jobs.append(_job(source, place.parent / name, own, record, how))
+        jobs.append(_job(source, place.parent / name, own, record, how(source)))
     return jobs
 
 
 def _job(source: Path, target: Path, own: bool, record: Record, how: str) -> Job:
     """`own`: whether what lies at `target` was made of `source` in the same way."""
-    return Job(source, target, own and record.is_current(target.name, source, how), own and record.is_untouched(target.name))
+    return Job(source, target, how, own and record.is_current(target.name, source, how), own and record.is_untouched(target.name))
 
 
 def _names(place: Path, source: Path, ending: str) -> Iterator[str]:

@@ -25,10 +25,11 @@ except ImportError as error:  # Colab has it not
 
 from tqdm.auto import tqdm
 
-from srgan.config import SCALE
 from srgan.runs.paths import remove_abandoned, write_atomically
 from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import video_frames
+from srgan.upscale.resampling import enlarged_to
+from srgan.upscale.size import FOUR_TIMES, Size
 from srgan.upscale.targets import require_free
 from srgan.upscale.video_frames import FrameFormat
 from srgan.upscale.video_reader import Source, unheld
@@ -47,12 +48,24 @@ class Upscaled(NamedTuple):
     remarks: tuple[str, ...]  # in sentences, what is not as in the source, and what was damaged in it
 
 
-def default_target(source: Path) -> Path:
-    """Beside `source`, "_x4" behind its name; of its suffix if that can be written and holds all its sound and subtitles, else
-    MP4 if that does, else Matroska."""
+def default_target(source: Path, size: Size = FOUR_TIMES) -> Path:
+    """Beside `source`, "_x4" or another size behind its name; of its suffix if that can be written and holds all its sound and
+    subtitles, else MP4 if that does, else Matroska."""
     with Source(source) as reading:
         fitting = [s for s in (source.suffix.lower(), ".mp4") if s in FORMATS and not unheld(reading, FORMATS[s])]
-    return source.with_name(f"{source.stem}_x{SCALE}{[*fitting, '.mkv'][0]}")
+    return source.with_name(f"{source.stem}{size.suffix}{[*fitting, '.mkv'][0]}")
+
+
+def pixels(source: Path) -> int:
+    """How many pixels all its frames have, by what the file says. Raises SRGANError for what is no video."""
+    with Source(source) as reading:
+        return reading.frames * reading.picture.codec_context.width * reading.picture.codec_context.height
+
+
+def first_picture(source: Path) -> np.ndarray:
+    """Its first frame, upright, (H, W, 3) uint8. Raises SRGANError for what is no video."""
+    with Source(source) as reading:
+        return video_frames.to_rgb(next(reading.items([])), reading.frame_format())
 
 
 def preview_path(target: Path) -> Path:
@@ -69,8 +82,9 @@ def upscale(
     preview: bool = False,
     how: str = "",
     say: Callable[[str], None] = tqdm.write,
+    size: Size = FOUR_TIMES,
 ) -> Upscaled:
-    """Write the video `source`, four times as wide and as high, to `target` (.mp4, .m4v, .mov or .mkv).
+    """Write the video `source`, enlarged to `size`, to `target` (.mp4, .m4v, .mov or .mkv).
 
     `upscaler`: LR (H, W, 3) uint8 -> SR (4 H, 4 W, 3) uint8. `preview`: the first second only. `how` names the upscaler: where it
     is given, an interrupted video goes on from its finished parts, which lie in a hidden folder beside `target`. `say` is told
@@ -88,10 +102,12 @@ def upscale(
         say(remarks[-1])
 
     with Source(source) as reading:
-        like = reading.frame_format()
+        like = reading.frame_format().sized(size, source)
         for sentence in like.remarks:
             remark(sentence)
         segments = _segments(source, target, like, how if not preview else "")
+        if segments.frames:
+            say(f"{source}: goes on after frame {segments.frames:,}, where an earlier run was interrupted.")
         count, seconds = _write(reading, target, like, upscaler, PREVIEW if preview else None, segments, remark)
         segments.remove()
         for sentence in reading.damage(whole=not preview):
@@ -145,7 +161,8 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
     encoder, count, last = Encoder(reading, like), 0, None
     unit = unit_of(reading, encoder.name)
     step = max(1, math.ceil(Fraction(1, 1000) / unit))  # of Matroska, which counts milliseconds
-    with tqdm(total=total or None, desc=reading.path.name, unit="frame", mininterval=0.1 if shows_bars() else 10.0) as bar:
+    about = {"total": total or None, "initial": segments.frames, "desc": reading.path.name, "unit": "frame"}
+    with tqdm(**about, mininterval=0.1 if shows_bars() else 10.0) as bar:
         for item in reading.items(reading.others):  # the others too, to know how far the file goes
             if limit is not None and reading.reached > limit + 1.0:
                 break
@@ -154,10 +171,11 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
             pts, duration = (round(number * item.time_base / unit) for number in (item.pts, item.duration))
             last = pts if last is None or pts > last else last + step  # no two frames can be shown at once
             count += 1
-            bar.update()
             if count <= segments.frames:
                 continue
-            segments.add(encoder.encode(upscaler(video_frames.to_rgb(item, like)), last, duration))
+            bar.update()
+            bands = enlarged_to(*like.shape, video_frames.to_rgb(item, like), lambda lr: [upscaler(lr)])
+            segments.add(encoder.encode(np.concatenate(list(bands)), last, duration))
             if segments.is_due():
                 segments.add(encoder.finish())
                 segments.keep(count)

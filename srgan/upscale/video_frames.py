@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import struct
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from srgan.config import SCALE
 from srgan.errors import SRGANError
+from srgan.upscale.size import Size
 
 RGB, BT709, UNSPECIFIED, SMPTE170M = 0, 1, 2, 6  # matrices
 KNOWN = (BT709, 4, 5, SMPTE170M, 7, 9)  # besides these two FCC, BT.601 of 625 lines, SMPTE 240M, BT.2020
@@ -35,6 +36,7 @@ class FrameFormat(NamedTuple):
     range: int
     primaries: int
     transfer: int
+    shape: tuple[int, int] = (0, 0)  # height and width of SR, upright
     remarks: tuple[str, ...] = ()
 
     @property
@@ -42,10 +44,16 @@ class FrameFormat(NamedTuple):
         return self.turn[0] == 0
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width of SR, upright."""
-        height, width = (self.width, self.height) if self.sideways else (self.height, self.width)
-        return SCALE * height, SCALE * width
+    def upright(self) -> tuple[int, int]:
+        """Height and width of LR as it is shown."""
+        return (self.width, self.height) if self.sideways else (self.height, self.width)
+
+    def sized(self, size: Size, source: Path) -> FrameFormat:
+        """The same, whose SR has the size wanted, its sides even, as H.264 has them. Raises SRGANError as `Size.of` does."""
+        made = size.of(*self.upright, source)
+        even = tuple(max(2, 2 * round(side / 2)) for side in made)
+        odd = f"{made[1]}x{made[0]} becomes {even[1]}x{even[0]}, as a film's sides are even."
+        return self._replace(shape=even, remarks=self.remarks + (odd,) * (made != even))
 
 
 def frame_format(frame: av.VideoFrame, aspect: Fraction | None) -> FrameFormat:
@@ -61,7 +69,7 @@ def frame_format(frame: av.VideoFrame, aspect: Fraction | None) -> FrameFormat:
         remarks.append("its transparency is left out.")
     return FrameFormat(
         frame.width, frame.height, aspect or Fraction(1), turn, _matrix(frame), _range(frame),
-        frame.color_primaries, frame.color_trc, tuple(remarks),
+        frame.color_primaries, frame.color_trc, remarks=tuple(remarks),
     )  # fmt: skip
 
 

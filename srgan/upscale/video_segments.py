@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import shutil
 import struct
 import time
@@ -11,9 +11,11 @@ from pathlib import Path
 
 import av
 
+from srgan.runs.outside import ANYTHING, SHA256, Damaged, open_regular, read_json, whole
 from srgan.runs.paths import write_atomically, write_json
 
 SECONDS = 30.0  # of work that an interruption may cost
+ABOUT = {"about": ANYTHING, "parts": [{"frames": whole(1), "sha256": SHA256}]}  # frames: in it and the parts before
 HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it is a key frame, bytes
 
 
@@ -25,16 +27,14 @@ class Segments:
         self._folder, self._about = folder, about
         self._packets: list[bytes] = []  # of the part that is being made, as they are kept
         self._begun = time.monotonic()
-        self.frames = 0  # that the finished parts hold
-        if folder and folder.is_dir():
-            try:
-                kept = json.loads((folder / "about.json").read_text(encoding="utf-8"))
-                if kept["about"] == about:
-                    self.frames = int(kept["frames"])
-            except (OSError, ValueError, KeyError, TypeError):  # written half, or by something else: begun anew
-                pass
-            if not self.frames:
-                self.remove()
+        self._parts = _finished(folder, about) if folder else []
+        if not self._parts:
+            self.remove()
+
+    @property
+    def frames(self) -> int:
+        """How many the finished parts hold."""
+        return self._parts[-1]["frames"] if self._parts else 0
 
     def is_due(self) -> bool:
         """Whether the part that is being made has taken long enough to be kept."""
@@ -45,24 +45,39 @@ class Segments:
 
     def keep(self, frames: int) -> None:
         """Finish a part: it and the earlier ones hold the first `frames` frames. Raises SRGANError if it cannot be written."""
-        path = self._folder / f"{frames:09d}.packets"
-        write_atomically(path, lambda temporary: temporary.write_bytes(b"".join(self._packets)))
-        write_json(self._folder / "about.json", {"about": self._about, "frames": frames})
-        self._packets, self._begun, self.frames = [], time.monotonic(), frames
+        content = b"".join(self._packets)
+        write_atomically(_path(self._folder, frames), lambda temporary: temporary.write_bytes(content))
+        self._parts.append({"frames": frames, "sha256": hashlib.sha256(content).hexdigest()})
+        write_json(self._folder / "about.json", {"about": self._about, "parts": self._parts})
+        self._packets, self._begun = [], time.monotonic()
 
     def packets(self) -> Iterator[av.Packet]:
         """All packets, of the parts on disk first."""
-        kept = sorted(self._folder.glob("*.packets")) if self._folder and self.frames else []
-        for path in kept:
-            if int(path.stem) > self.frames:  # written, but not told of: a kill came between
-                continue
-            yield from _unpacked(path.read_bytes())
+        for part in self._parts:
+            yield from _unpacked(_path(self._folder, part["frames"]).read_bytes())
         yield from _unpacked(b"".join(self._packets))
 
     def remove(self) -> None:
         """The film is whole, or these parts are of another one."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _path(folder: Path, frames: int) -> Path:
+    return folder / f"{frames:09d}.packets"
+
+
+def _finished(folder: Path, about: dict) -> list[dict]:
+    """The parts of this film in `folder`, as its table tells of them; none if one of them is missing or not as it was made."""
+    try:
+        kept = read_json(folder / "about.json", ABOUT)
+        for part in kept["parts"]:
+            with open_regular(_path(folder, part["frames"])) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
+                    return []
+    except (FileNotFoundError, Damaged):
+        return []
+    return kept["parts"] if kept["about"] == about else []
 
 
 def _unpacked(content: bytes) -> Iterator[av.Packet]:

@@ -3,6 +3,7 @@
 One page a stage, in order, on one small run; screenshots of each lie under output/browser/ afterwards.
 """
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.browser import lab
 CHANGES = {"pretrain_steps": 3000, "gan_steps": 1500, "hr_size": 48, "discriminator_filters": 4, "log_every": 5,
            "sample_every": 50, "save_minutes": 0.05}  # fmt: skip
 FORM = ('preset = "quick"', 'dataset = ""', 'workdir = ""', "use_drive = True", "changes = {}")
-FORM_OF_UPSCALE = ('model = "srgan"', 'photo = ""', 'workdir = ""', "use_drive = False")
+FORM_OF_UPSCALE = ('model = "auto"', 'photo = ""', "scale = 4.0", 'video = ""', 'workdir = ""', "use_drive = False")
 TRAINING = {"02_pretrain_srresnet": "srresnet", "03_train_srgan": "srgan"}
 
 
@@ -167,8 +168,16 @@ def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, 
     notebook.screenshot("06_slider", notebook.cell("widgets.slider"))
     notebook.screenshot("06_detail", notebook.cell("most_detailed"))
 
+    # The dial draws SR anew.
+    turned, seen = notebook.cell("widgets.dial").locator("figure"), []
+    for step in ("8", "0"):
+        turned.locator("input[type=range]").fill(step)
+        seen.append(np.asarray(Image.open(io.BytesIO(turned.locator("div").first.screenshot())).convert("RGB")).astype(int))
+    assert np.abs(seen[0] - seen[1]).mean() > 1 and turned.locator("output").inner_text() == "0.000"
+    notebook.screenshot("06_dial", notebook.cell("widgets.dial"))
+
     # A photo through the button.
-    cell = notebook.cell("widgets.upload_photos")
+    cell = notebook.cell("widgets.upload_files")
     with notebook.page.expect_file_chooser() as asked:
         cell.locator(".widget-upload, .jupyter-button").first.click()
     asked.value.set_files(photo)
@@ -191,7 +200,21 @@ def test_06_upscales_a_chosen_photo_that_can_be_compared_and_downloaded(server, 
     assert changed[int(0.55 * width) : int(0.85 * width)].mean() > 2
     notebook.screenshot("06_own", cell)
 
+    # Two that are dropped come in, too, and out as one ZIP.
+    dropped = """(zone, content) => {
+        const files = new DataTransfer(), bytes = Uint8Array.from(atob(content), letter => letter.charCodeAt(0));
+        for (const name of ["a.png", "b.png"]) files.items.add(new File([bytes], name, {type: "image/png"}));
+        zone.dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
+    }"""
+    cell.locator("[ondrop]").evaluate(dropped, base64.b64encode(photo.read_bytes()).decode())
+    lab.wait_for(lambda: cell.locator("a[download='upscaled.zip']").count(), "the ZIP")
+    assert cell.locator("a[download]").count() == 3
+    notebook.screenshot("06_dropped", cell)
+
     # The download is what the shell makes.
+    cell.locator("[ondrop]").evaluate(dropped.replace('"a.png", "b.png"', '"my photo.png"'),
+                                      base64.b64encode(photo.read_bytes()).decode())  # fmt: skip
+    lab.wait_for(lambda: cell.locator("a[download]").count() == 1, "one link")
     with notebook.page.expect_download() as begun:
         cell.locator("a[download]").click()
     assert begun.value.suggested_filename == "my photo_x4.png"

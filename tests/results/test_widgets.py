@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from srgan.config import settings
+from srgan.models import networks
 from srgan.results import widgets
+from srgan.runs import weights
+from srgan.upscale import network, strength
 
 
 def pictures(page: str) -> list[np.ndarray]:
@@ -65,3 +69,32 @@ def test_uploaded_files_reach_the_notebook_by_name_in_both_versions_of_the_widge
     assert got == [("a.png", b"1"), ("b.png", b"2")]
     assert widgets._files({"c.png": {"content": memoryview(b"3")}}) == [("c.png", b"3")]
     assert widgets._files(({"name": "c.png", "content": memoryview(b"3")},)) == [("c.png", b"3")]
+
+
+# A dial, and files that are dropped ----------------------------------------------------------------------------------
+
+
+def test_a_dial_holds_what_the_mixtures_of_two_weights_make(tmp_path):
+    small = settings(blocks=1, filters=4, generator_norm=False, upsampling="espcn", global_skip=True)
+    training = {"stage": "srresnet", "step": 7, "seconds": 1.5, "commit": "abc", "before": []}
+    ends = []
+    for seed, name in enumerate(("soft", "sharp")):
+        generator, rng = networks.generator(small), np.random.default_rng(seed)
+        generator.set_weights([rng.normal(0, 0.1, weight.shape) for weight in generator.get_weights()])
+        ends.append(tmp_path / f"{name}.weights.h5")
+        weights.save(ends[-1], generator, small, training)
+    lr = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
+    page = widgets.dial(lr, *ends, steps=4).data
+    shown = pictures(page)
+    assert len(shown) == page.count("<img") == 5 and page.count("visibility:visible") == 1 and 'max="4" value="4"' in page
+    assert ">soft\n" in page and ">sharp <output>" in page
+    for picture, share in zip(shown, (0, 0.25, 0.5, 0.75, 1), strict=True):
+        expected = network.network(strength.mixed(*ends, share))(lr)
+        assert np.abs(picture.astype(int) - expected).mean() < 6 < np.abs(shown[0].astype(int) - shown[-1]).mean()  # JPEG
+
+
+def test_the_place_for_dropped_files_stands_with_the_button_in_one_box():
+    """How they come through it is checked in a browser."""
+    box = widgets.upload("image/*", print)
+    assert isinstance(box, ipywidgets.VBox) and isinstance(box.children[0], ipywidgets.FileUpload)
+    assert "ondrop=" in box.children[1].value and box.children[0].multiple

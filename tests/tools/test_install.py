@@ -38,7 +38,7 @@ def installed(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_every_module_and_the_weights(installed):
     ours = {path.relative_to(PROJECT).as_posix() for path in (PROJECT / "srgan").rglob("*.py")}
-    ours |= {f"srgan/shipped/{name}{ending}" for name in weights.SHIPPED for ending in (".weights.h5", ".json")}
+    ours |= {f"srgan/shipped/{name}{ending}" for name in weights.shipped() for ending in (".weights.h5", ".json")}
     assert {path.relative_to(installed).as_posix() for path in (installed / "srgan").rglob("*.*") if path.is_file()} == ours
     (entry,) = installed.glob("*.dist-info/entry_points.txt")
     assert "srgan = srgan.__main__:main" in entry.read_text()

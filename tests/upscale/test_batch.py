@@ -207,15 +207,15 @@ def test_two_models_of_one_name_are_two_panels(model):
     other.parent.mkdir(exist_ok=True)
     for suffix in (".weights.h5", ".json"):
         (other.parent / f"mine{suffix}").write_bytes(Path(model.replace(".weights.h5", suffix)).read_bytes())
-    assert len(files.models_of([model, str(other)])) == 2
-    assert list(files.models_of([model])) == ["mine.weights.h5"]
+    assert files.labels([model, str(other)]) == [f"{Path(model).parent.name}/mine.weights.h5", "run/mine.weights.h5"]
+    assert files.labels([model]) == ["mine.weights.h5"]
 
 
 # One failure and the others -----------------------------------------------------------------------------------------
 
 
 def test_no_exception_ends_a_batch(tmp_path, capsys):
-    jobs = [targets.Job(photo(tmp_path / f"{i}.png"), tmp_path / f"{i}_x4.png", False, False) for i in range(3)]
+    jobs = [targets.Job(photo(tmp_path / f"{i}.png"), tmp_path / f"{i}_x4.png", "", False, False) for i in range(3)]
 
     def work(source: Path, target: Path, force: bool) -> str:
         if source.name == "1.png":
@@ -223,7 +223,7 @@ def test_no_exception_ends_a_batch(tmp_path, capsys):
         target.touch()
         return "done"
 
-    (failed,) = batch.run(jobs, work, "")
+    (failed,) = batch.run(jobs, work)
     assert "1.png could not be upscaled (RuntimeError: a codec's own)" in failed
     assert results(tmp_path) == ["0_x4.png", "2_x4.png"]
 

@@ -165,7 +165,7 @@ def folder(tmp_path):
 
 def places(inputs_, out=None):
     found, _ = batch.find(inputs_)
-    return {job.source: job.target for job in plan(found, out and str(out), files.ending, "")}
+    return {job.source: job.target for job in plan(found, out and str(out), files.ending, lambda source: "")}
 
 
 def test_results_lie_beside_the_inputs_or_below_the_folder_named(folder, tmp_path):

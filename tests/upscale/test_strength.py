@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -43,9 +45,21 @@ def test_an_upscaler_of_strength_0_is_srresnet_and_of_1_the_gan(ends, monkeypatc
     assert np.abs(results[0.5] - results[0.0]).max() > 1 and np.abs(results[0.5] - results[1.0]).max() > 1
 
 
+def test_two_descendants_of_one_training_can_be_mixed(ends):
+    """As `photo` and `srresnet` are, where neither began from the other."""
+    ancestor = TRAINING | {"step": 3, "commit": "def"}
+    for path, step in zip(ends, (11, 12), strict=True):
+        card = json.loads(weights.card_path(path).read_text())
+        weights.card_path(path).write_text(json.dumps(card | {"step": step, "before": [ancestor]}))
+    first, second = (weights.load(path).get_weights()[0] for path in ends)
+    np.testing.assert_allclose(strength.mixed(*ends, 0.5).get_weights()[0], (first + second) / 2, rtol=1e-6)
+
+
 def test_weights_of_other_ancestry_and_strengths_out_of_range_are_refused(ends):
-    with pytest.raises(SRGANError, match=r"start\.weights\.h5 was not trained from end\.weights\.h5"):
-        strength.mixed(ends[1], ends[0], 0.5)
+    card = json.loads(weights.card_path(ends[1]).read_text())
+    weights.card_path(ends[1]).write_text(json.dumps(card | {"before": []}))
+    with pytest.raises(SRGANError, match=r"neither was trained from the other, nor both from a third"):
+        strength.mixed(*ends, 0.5)
     for share in (-0.1, 1.5):
         with pytest.raises(SRGANError, match=rf"strength must lie between 0 and 1, not {share:g}"):
             strength.mixed(*ends, share)

@@ -1,0 +1,92 @@
+"""What a person wants made of files: by which weights, how large, and as what. The shell and notebook 06 order alike."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from srgan.data import media
+from srgan.errors import SRGANError
+from srgan.runs import weights
+from srgan.upscale import files, targets
+from srgan.upscale.ensemble import SelfEnsemble
+from srgan.upscale.network import Network
+from srgan.upscale.size import FOUR_TIMES, Size
+
+# Weights for what has lost detail when it was saved, the best first; for all else, and where they are not there: the best of all.
+FOR_FILMS, FOR_LOSSY = ("photo-fast", "photo"), ("photo",)
+
+
+def model_for(source: Path) -> str:
+    """The name of the weights that suit the file at `source`, if nobody names others."""
+    suited = FOR_FILMS if media.kind(source) == "film" else FOR_LOSSY if media.is_lossy(source) else ()
+    there = weights.shipped()
+    return next(name for name in (*suited, *there) if name in there)
+
+
+@dataclass(frozen=True)
+class Order:
+    """`models`: names of weights or files; "": what suits the file. Two of them are compared in panels, and so is one with others.
+
+    Raises SRGANError for panels of another size than the network's own.
+    """
+
+    models: tuple[str, ...] = ("",)
+    size: Size = FOUR_TIMES
+    strength: float = 1.0
+    ensemble: bool = False
+    panels: tuple[str, ...] = ()
+    preview: bool = False
+
+    def __post_init__(self):
+        if self.panels and self.size != FOUR_TIMES:
+            raise SRGANError("Panels show what the networks make, four times as large: leave out the size, or the panels.")
+
+    def names(self, source: Path) -> list[str]:
+        """The weights that `source` is upscaled by."""
+        return [model or model_for(source) for model in self.models]
+
+    def upscaler(self, source: Path) -> Network | SelfEnsemble:
+        """The first of them at work. Raises SRGANError as `files.open_model` does."""
+        return self._open(self.names(source)[0])
+
+    @functools.cached_property
+    def _open(self) -> Callable[[str], Network | SelfEnsemble]:
+        return functools.cache(lambda name: files.open_model(name, self.strength, self.ensemble))
+
+    @functools.cached_property
+    def _checksum(self) -> Callable[[str], str]:
+        return functools.cache(lambda name: weights.card(weights.find(name))["sha256"][:16])
+
+    def how(self, source: Path) -> str:
+        """Everything that the result depends on besides `source`: the same again is done already."""
+        size = self.size.suffix.removeprefix("_")
+        return " ".join([
+            *map(self._checksum, self.names(source)), *self.panels, *["preview"] * self.preview,
+            *[f"strength {self.strength}"] * (self.strength != 1), *["ensemble"] * self.ensemble,
+            *[size] * (self.size != FOUR_TIMES),
+        ])  # fmt: skip
+
+    def ending(self, source: Path) -> str:
+        """What stands behind the stem of the result's name."""
+        return targets.PANELS if self.panels else files.ending(source, self.preview, self.size)
+
+    def fill(self, source: Path, target: Path, force: bool, say: Callable[[str], None]) -> str:
+        """Make `target` of `source`; returns in words what it became. Raises SRGANError for what cannot be read or written."""
+        if self.panels:
+            names = self.names(source)
+            upscalers = dict(zip(files.labels(names), map(self._open, names), strict=True))
+            files.write_panels(source, target, self.panels, upscalers, force)
+            return ", ".join(self.panels)
+        upscaler = self.upscaler(source)
+        return files.upscale_any(source, target, upscaler, force, self.preview, self.how(source), say, self.size)
+
+    def tell_choice(self, sources: Iterable[Path], say: Callable[[str], None]) -> None:
+        """Say in one sentence which weights suit `sources`, where nobody chose."""
+        counts = Counter(model_for(source) for source in sources if "" in self.models)
+        told = " and ".join(f"{name} for {count} file{'s' if count > 1 else ''}" for name, count in counts.items())
+        if counts:
+            say(f"By the weights {told}, as suits {'their kind' if counts.total() > 1 else 'its kind'}; another model can be named.")
