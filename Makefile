@@ -3,7 +3,7 @@ VENV ?= .venv
 CONSTRAINTS ?= /dev/null
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
-.PHONY: upscale run test pytest lint test-browser
+.PHONY: upscale run test pytest lint test-browser site
 
 PHOTO ?= docs/photo.png
 
@@ -24,6 +24,14 @@ lint: $(VENV)/installed-test
 
 test-browser: $(VENV)/installed-browser  ## the notebooks in JupyterLab in a real browser; wants chromium, takes some minutes
 	$(VENV)/bin/python -m pytest tests/browser/check_notebooks.py
+
+site: .venv-site/installed  ## the manual, the tour and the API as a static site in build/site
+	NO_MKDOCS_2_WARNING=1 .venv-site/bin/python -m mkdocs build --strict
+
+.venv-site/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	touch $@
 
 $(VENV)/installed: requirements.txt $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)

@@ -68,7 +68,10 @@ def convert(notebook: nbformat.NotebookNode, name: str) -> tuple[str, dict[str, 
             elif "text/html" in data and not data["text/plain"].startswith("<"):  # the panel of a training
                 parts.append(f"```\n{data['text/plain']}\n```")
             elif output.get("name") == "stdout":
-                parts.append(f"```\n{_without_paths(output.text).strip()}\n```")
+                printed = _without_paths(output.text).strip()
+                if output is not cell.outputs[0] and parts[-1].startswith("```\n"):  # on in the same block
+                    printed = f"{parts.pop()[4:-4]}\n{printed}"
+                parts.append(f"```\n{printed}\n```")
     return "\n\n".join(parts) + "\n", pictures
 
 
