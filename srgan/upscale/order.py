@@ -89,4 +89,4 @@ class Order:
         counts = Counter(model_for(source) for source in sources if "" in self.models)
         told = " and ".join(f"{name} for {count} file{'s' if count > 1 else ''}" for name, count in counts.items())
         if counts:
-            say(f"By the weights {told}, as suits {'their kind' if counts.total() > 1 else 'its kind'}; another model can be named.")
+            say(f"By the weights {told}, as suits the kind of file; another model can be named.")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,13 @@ import pytest
 from PIL import Image
 
 from srgan.__main__ import main
-from srgan.data import media, sources
+from srgan.data import media, pictures, sources
 from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.presets import preset
 from srgan.runs import weights
 from srgan.upscale import batch, files, network, targets
-from tests import inputs
+from tests import clips, inputs
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +157,15 @@ def test_what_has_changed_is_made_again_but_not_over_what_a_person_made_of_it(tm
     assert (tmp_path / "a_x4.png").read_text() == "mine"
 
 
+@pytest.mark.parametrize("record", ["words", "[]", '{"results": {"a_x4.png": {"source": 1}}}'])
+def test_a_damaged_record_makes_nothing_be_overwritten(record, tmp_path, upscale, capsys):
+    photo(tmp_path / "a.png")
+    assert upscale(tmp_path) == 0
+    (tmp_path / targets.RECORD).write_text(record)
+    assert upscale(tmp_path) == 1 and "is there already" in capsys.readouterr().err
+    assert upscale(tmp_path, "--force") == 0 and upscale(tmp_path) == 0 and "done earlier" in capsys.readouterr().out
+
+
 def test_what_failed_is_tried_again(tmp_path, upscale):
     photo(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
@@ -276,3 +287,34 @@ def test_what_a_killed_run_left_goes(tmp_path, upscale):
     (tmp_path / ".partial-4194304-a_x4.png").write_text("half")
     assert upscale(tmp_path) == 0
     assert sorted(os.listdir(tmp_path)) == [targets.RECORD, "a.png", "a_x4.png"]
+
+
+# Time left ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_time_left_goes_by_pixels_and_failures_take_none(tmp_path, monkeypatch, capsys):
+    for name, side in (("a", 10), ("b", 20), ("d", 30)):
+        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
+    (tmp_path / "c.png").write_bytes(b"")
+    jobs = [targets.Job(tmp_path / f"{name}.png", tmp_path / f"{name}_x4.png", "", False, False) for name in "abcd"]
+    clock = itertools.count(0, 1.0)
+    monkeypatch.setattr(batch, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
+
+    def work(source, target, force):
+        pictures.read(source)
+        target.touch()
+        return "done"
+
+    monkeypatch.setattr(batch, "shows_bars", lambda: False)
+    assert len(batch.run(jobs, work)) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("done, 1.0 s, 0:13 left")  # 1,300 of 1,400 pixels
+    assert lines[1].endswith("done, 1.0 s, 0:04 left") and lines[2].endswith("failed") and lines[3].endswith("done, 1.0 s")
+
+
+def test_pixels_are_counted_by_the_header(tmp_path):
+    inputs.INPUTS["moving.gif"][1](tmp_path / "moving.gif")
+    assert files.pixels(tmp_path / "moving.gif") == 3 * inputs.WIDTH * inputs.HEIGHT
+    assert files.pixels(clips.write(tmp_path / "clip.mp4")) == 10 * 48 * 32
+    (tmp_path / "a.png").write_text("words")
+    assert files.pixels(tmp_path / "a.png") == files.pixels(tmp_path / "gone.mp4") == 0

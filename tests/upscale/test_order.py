@@ -84,7 +84,7 @@ def test_the_shell_tells_the_choice_and_does_so(model, photos, capsys):
     (photos / "i.mp4").unlink()
     assert main(["upscale", str(photos / "a.jpg"), str(photos / "b.png")]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "By the weights photo for 1 file and srgan for 1 file, as suits their kind; another model can be named."
+    assert told[0] == "By the weights photo for 1 file and srgan for 1 file, as suits the kind of file; another model can be named."
     for name, used in (("a.jpg", "photo"), ("b.png", "srgan")):
         expected = network.load(folder / f"{used}.weights.h5")(images.read_image(photos / name))
         np.testing.assert_array_equal(images.read_image(photos / f"{name[0]}_x4.png"), expected)

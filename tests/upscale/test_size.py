@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import types
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from PIL import Image
 from srgan.__main__ import main
 from srgan.data import pictures
 from srgan.errors import SRGANError
-from srgan.upscale import batch, files, resampling, size, targets, video
+from srgan.upscale import files, resampling, size, targets, video
 from srgan.upscale.network import nearest
 from srgan.upscale.size import FOUR_TIMES, Size, wanted
 from tests import clips, inputs
@@ -273,96 +271,3 @@ def test_a_film_of_any_size_keeps_times_sound_and_shape(named, result, told, tmp
     assert [clips.number_of(image) for image in clips.pictures(target)] == list(range(10))
     assert clips.stamps(target) == clips.stamps(source) and clips.packets(target, "audio") == clips.packets(source, "audio")
     assert len(film.remarks) == told and all("a film's sides are even" in remark for remark in film.remarks)
-
-
-def test_parts_of_another_size_are_not_used(tmp_path, monkeypatch):
-    monkeypatch.setattr("srgan.upscale.video_segments.SECONDS", 0.0)
-    source, seen = clips.write(tmp_path / "clip.mp4"), []
-
-    def stops(lr):
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        seen.append(lr)
-        return nearest(lr)
-
-    with pytest.raises(KeyboardInterrupt):
-        video.upscale(source, tmp_path / "sr.mp4", stops, how="a")
-    seen.clear()
-    video.upscale(source, tmp_path / "sr.mp4", lambda lr: (seen.append(lr), nearest(lr))[1], how="a", size=Size(2))
-    assert len(seen) == 10
-
-
-# Time left ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_time_left_goes_by_pixels_and_failures_take_none(tmp_path, monkeypatch, capsys):
-    for name, side in (("a", 10), ("b", 20), ("d", 30)):
-        Image.new("RGB", (side, side)).save(tmp_path / f"{name}.png")
-    (tmp_path / "c.png").write_bytes(b"")
-    jobs = [targets.Job(tmp_path / f"{name}.png", tmp_path / f"{name}_x4.png", "", False, False) for name in "abcd"]
-    clock = itertools.count(0, 1.0)
-    monkeypatch.setattr(batch, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
-
-    def work(source, target, force):
-        pictures.read(source)
-        target.touch()
-        return "done"
-
-    monkeypatch.setattr(batch, "shows_bars", lambda: False)
-    assert len(batch.run(jobs, work)) == 1
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("done, 1.0 s, 0:13 left")  # 1,300 of 1,400 pixels
-    assert lines[1].endswith("done, 1.0 s, 0:04 left") and lines[2].endswith("failed") and lines[3].endswith("done, 1.0 s")
-
-
-def test_pixels_are_counted_by_the_header(tmp_path):
-    inputs.INPUTS["moving.gif"][1](tmp_path / "moving.gif")
-    assert files.pixels(tmp_path / "moving.gif") == 3 * inputs.WIDTH * inputs.HEIGHT
-    assert files.pixels(clips.write(tmp_path / "clip.mp4")) == 10 * 48 * 32
-    (tmp_path / "a.png").write_text("words")
-    assert files.pixels(tmp_path / "a.png") == files.pixels(tmp_path / "gone.mp4") == 0
-
-
-def test_an_interrupted_film_tells_where_it_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("srgan.upscale.video_segments.SECONDS", 0.0)
-    source, said = clips.write(tmp_path / "clip.mkv", stamps=range(10)), []
-
-    def stops(lr):
-        said.append(lr)
-        if len(said) == 5:
-            raise KeyboardInterrupt
-        return nearest(lr)
-
-    with pytest.raises(KeyboardInterrupt):
-        video.upscale(source, tmp_path / "sr.mkv", stops, how="a")
-    said.clear()
-    video.upscale(source, tmp_path / "sr.mkv", nearest, how="a", say=said.append)
-    assert said == [f"{source}: goes on after frame 4, where an earlier run was interrupted."]
-
-
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "table"])
-def test_damaged_parts_of_a_film_are_made_anew(damage, tmp_path, monkeypatch):
-    monkeypatch.setattr("srgan.upscale.video_segments.SECONDS", 0.0)
-    source, seen = clips.write(tmp_path / "clip.mkv", stamps=range(10)), []
-
-    def stops(lr):
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        seen.append(lr)
-        return nearest(lr)
-
-    with pytest.raises(KeyboardInterrupt):
-        video.upscale(source, tmp_path / "sr.mkv", stops, how="a")
-    (folder,) = tmp_path.glob(".unfinished-*")
-    part = sorted(folder.glob("*.packets"))[1]
-    content = part.read_bytes()
-    if damage == "gone":
-        part.unlink()
-    elif damage == "table":
-        (folder / "about.json").write_text('{"about": {}, "parts": [{"frames": -1}]}')
-    else:
-        part.write_bytes(content[:-5] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
-    seen.clear()
-    film = video.upscale(source, tmp_path / "sr.mkv", lambda lr: (seen.append(lr), nearest(lr))[1], how="a")
-    assert len(seen) == 10 and film.frames == 10
-    assert [clips.number_of(image) for image in clips.pictures(tmp_path / "sr.mkv")] == list(range(10))

@@ -1,0 +1,61 @@
+"""The finished parts of an interrupted film: used where they are whole and of this very film, and made anew where not."""
+
+from __future__ import annotations
+
+import pytest
+
+from srgan.upscale import video
+from srgan.upscale.network import nearest
+from srgan.upscale.size import Size
+from tests import clips
+
+
+@pytest.fixture
+def interrupted(tmp_path, monkeypatch):
+    """A film of ten frames, of which four are done, each in a part of its own."""
+    monkeypatch.setattr("srgan.upscale.video_segments.SECONDS", 0.0)
+    source, seen = clips.write(tmp_path / "clip.mkv", stamps=range(10)), []
+
+    def stops(lr):
+        seen.append(lr)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        return nearest(lr)
+
+    with pytest.raises(KeyboardInterrupt):
+        video.upscale(source, tmp_path / "sr.mkv", stops, how="a")
+    return source
+
+
+def frames_made(source, **options) -> int:
+    """How many frames the next run upscales; its film must be whole."""
+    seen = []
+    video.upscale(source, source.with_name("sr.mkv"), lambda lr: (seen.append(lr), nearest(lr))[1], how="a", **options)
+    assert [clips.number_of(image) for image in clips.pictures(source.with_name("sr.mkv"))] == list(range(10))
+    return len(seen)
+
+
+def test_the_next_run_tells_where_it_goes_on(interrupted):
+    said = []
+    assert frames_made(interrupted, say=said.append) == 6
+    assert said == [f"{interrupted}: goes on after frame 4, where an earlier run was interrupted."]
+
+
+def test_parts_of_another_size_are_not_used(interrupted):
+    assert frames_made(interrupted, size=Size(2)) == 10
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "table", "no table"])
+def test_damaged_parts_are_made_anew(damage, interrupted):
+    (folder,) = interrupted.parent.glob(".unfinished-*")
+    part = sorted(folder.glob("*.packets"))[1]
+    content = part.read_bytes()
+    if damage == "gone":
+        part.unlink()
+    elif damage == "table":
+        (folder / "about.json").write_text('{"about": {}, "parts": [{"frames": -1}]}')
+    elif damage == "no table":
+        (folder / "about.json").unlink()
+    else:
+        part.write_bytes(content[:-5] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    assert frames_made(interrupted) == 10
