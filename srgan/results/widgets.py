@@ -118,7 +118,7 @@ event.preventDefault();
 const files = event.dataTransfer.files, click = HTMLInputElement.prototype.click;
 HTMLInputElement.prototype.click = function () { this.files = files; this.dispatchEvent(new Event('change')); };
 try { this.closest('.widget-vbox').querySelector('button').click(); } finally { HTMLInputElement.prototype.click = click; }
-">Drop files here, or choose them:</div>"""
+">or drop files here</div>"""
 
 
 def upload(accept: str, use: Callable[[list[tuple[str, bytes]]], None]) -> ipywidgets.Widget:
