@@ -294,8 +294,9 @@ COMMANDS: Commands = {
             argument("--width", type=int, metavar="PIXELS",
                      help="as wide as this instead; with --height too, as large as fits into both"),
             argument("--height", type=int, metavar="PIXELS", help="as high as this instead"),
-            argument("--model", default="", metavar="srgan|srresnet|fast|photo|photo-fast|FILE",
-                     help="weights of the project, or a run's .weights.h5 (default: what suits the file, and is told)"),
+            argument("--model", default="", metavar="NAME|FILE",
+                     help="weights of the project, such as srgan, srresnet or fast, or a run's .weights.h5 "
+                          "(default: what suits the file, and is told)"),
             argument("--strength", type=float, default=1.0, metavar="0..1",
                      help="between srresnet (0, closest to the truth) and srgan or photo (1, the most texture; the default)"),
             argument("--ensemble", action="store_true",
