@@ -40,7 +40,7 @@ def test_it_is_done_and_its_results_have_their_table(earlier):
     assert again["weights"] == stored["weights"] and again["inputs"] == stored["inputs"]
     for method, values in stored["sets"]["held-out"].items():
         found = again["sets"]["held-out"][method]
-        assert {key: found[key] for key in values} == pytest.approx(values, abs=2e-3), method
+        assert {key: found[key] for key in values} == pytest.approx(values, abs=1e-2), method  # in half precision
 
 
 def test_its_weights_load_by_their_cards(earlier):

@@ -50,13 +50,25 @@ class BicubicUpsampling(keras.layers.Layer):
 class PReLU(keras.layers.PReLU):
     """x where x >= 0, else slope * x (He et al. 2015), with a gradient written out to pass over memory less often.
 
+    `pixels`: so many pixels lie side by side in the channels, as before a PixelShuffle; each has the same slopes.
     `slopes_at_most_one`: set for inference where it holds; then the greater of x and slope * x is the same, in one pass less.
     """
 
     slopes_at_most_one = False
 
+    def __init__(self, *args, pixels: int = 1, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.pixels = pixels
+
+    def build(self, input_shape):
+        super().build((*input_shape[:-1], input_shape[-1] // self.pixels))
+        self.input_spec = None
+
+    def get_config(self):
+        return super().get_config() | ({"pixels": self.pixels} if self.pixels > 1 else {})
+
     def call(self, x):
-        slope = tf.cast(self.alpha, x.dtype)
+        slope = tf.cast(tf.tile(self.alpha, (1, 1, self.pixels)) if self.pixels > 1 else self.alpha, x.dtype)
         return tf.maximum(x, slope * x) if self.slopes_at_most_one else _prelu(x, slope)
 
 
@@ -130,10 +142,30 @@ class Conv2D(keras.layers.Conv2D):
     Four neighbouring pixels become the channels of one, and a kernel with the same numbers at other places gives all four
     results at once: 4 times as many filters fill the vector units that 3 leave empty. For the 9x9 output convolution of
     the paper's generator this halves the time, though it multiplies by some zeros.
+
+    `shuffled`: whether the input has been through the PixelShuffle by 2 before this layer; else its four pixels still lie side
+    by side in the channels, (B, H / 2, W / 2, 4 C), just as this layer wants them.
     """
 
+    def __init__(self, *args, shuffled: bool = True, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.shuffled = shuffled
+
+    def build(self, input_shape):
+        super().build(input_shape if self.shuffled else (*input_shape[:-1], input_shape[-1] // 4))
+        self.input_spec = None
+
+    def get_config(self):
+        return super().get_config() | ({} if self.shuffled else {"shuffled": False})
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        factor = 1 if self.shuffled else 2
+        return batch, height and factor * height, width and factor * width, self.filters
+
     def call(self, x):
-        y = tf.nn.conv2d(tf.nn.space_to_depth(x, 2), self._phased(tf.cast(self.kernel, x.dtype)), 1, "SAME")
+        x = tf.nn.space_to_depth(x, 2) if self.shuffled else x
+        y = tf.nn.conv2d(x, self._phased(tf.cast(self.kernel, x.dtype)), 1, "SAME")
         return tf.nn.depth_to_space(y, 2) + tf.cast(self.bias, x.dtype)
 
     def _phased(self, kernel):

@@ -11,7 +11,7 @@ from srgan.train import replicas
 
 def adam(settings: Optimization, network: keras.Model) -> keras.optimizers.Optimizer:
     """Adam for `network`, its moments already made so that a checkpoint finds them; with loss scaling in float16."""
-    optimizer = keras.optimizers.Adam(
+    optimizer = FusedAdam(
         learning_rate=0.0, beta_1=settings.adam_beta1, beta_2=settings.adam_beta2, epsilon=settings.adam_epsilon,
         name=f"adam_{network.name}",
     )  # fmt: skip
@@ -29,6 +29,26 @@ def gradients(tape: tf.GradientTape, loss: tf.Tensor, network: keras.Model, opti
     """
     factor = optimizer.scale_loss(tf.constant(1.0 / replicas.count()))
     return tape.gradient(loss, network.trainable_variables, output_gradients=factor)
+
+
+class FusedAdam(keras.optimizers.Adam):
+    """Keras's Adam with the numbers of a weight updated in one pass over memory instead of ten."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        step = tf.cast(self.iterations + 1, variable.dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.constant(self.beta_1, variable.dtype) ** step,
+            beta2_power=tf.constant(self.beta_2, variable.dtype) ** step,
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, variable.dtype),
+        )
 
 
 class LossScale(keras.optimizers.LossScaleOptimizer):

@@ -25,6 +25,11 @@ class SelfEnsemble:
     def __init__(self, upscaler: Upscaler):
         self._upscaler = upscaler
 
+    @property
+    def arithmetic(self) -> str:
+        """As in `network.Network`."""
+        return self._upscaler.arithmetic
+
     def __call__(self, lr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 or uint16 -> (4 H, 4 W, 3) of the same type."""
         total = np.float32(0)

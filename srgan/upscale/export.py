@@ -47,7 +47,7 @@ def export(path: Path, format: str, target: Path | None = None, *, force: bool =
     target = target or path.with_name(path.name.removesuffix(".weights.h5") + SUFFIXES[format])
     _refuse(path, target, format, force)
     config = settings(**weights.card(path)["network"])
-    generator = folded(weights.load(path), config)
+    generator = folded(weights.load(path), config, last_shuffle=True)
     write, read = FORMATS[format]
     differences = []
 

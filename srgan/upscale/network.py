@@ -44,11 +44,12 @@ class Network:
 
     `memory`: about how many bytes an image may take beside itself and its SR; 0: what can be spared (`tiles.spare`). Tiles
     overlap by all that the network can see, so the result is that of the whole image but for rounding. `pixels`: the type
-    of LR and SR, uint8 or uint16; images of the other type are taken as well.
+    of LR and SR, uint8 or uint16; images of the other type are taken as well, those of 16 bits by `exact` where that is given.
     """
 
-    def __init__(self, generator: keras.Model, memory: int = 0, pixels: tf.DType = tf.uint8):
-        self._generator, self._memory, self._pixels = generator, memory, pixels
+    def __init__(self, generator: keras.Model, memory: int = 0, pixels: tf.DType = tf.uint8, exact: keras.Model | None = None):
+        self._generator, self._memory, self._pixels, self._exact = generator, memory, pixels, exact or generator
+        self.arithmetic = "in float32"  # and why, in words
         whole = lambda lr: _to_pixels(generator(_to_float(lr), training=False), pixels)  # noqa: E731
         self._whole = tf.function(whole, input_signature=[self._images])
 
@@ -59,7 +60,7 @@ class Network:
     @functools.cached_property
     def _deep(self) -> Network:
         """The same for 16 bits a channel."""
-        return Network(self._generator, self._memory, tf.uint16)
+        return Network(self._exact, self._memory, tf.uint16)
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 or uint16 -> (4 H, 4 W, 3) of the same type."""
@@ -158,14 +159,19 @@ def fast(generator: keras.Model, config: Config, wanted: str = "auto") -> Networ
 
     Batch norm is folded into the convolutions, and numbers are of the kind that this machine computes fastest in
     (`wanted` as in `precision.resolve`), unless the probe shows that this moves more than one pixel value in a thousand by
-    more than one level: then it is float32.
+    more than one level: then it is float32. Images of 16 bits a channel have levels too fine for half precision: always float32.
     """
-    exact = Network(folded(generator, config))
+    exact = folded(generator, config)
     policy = precision.resolve(wanted)
     if policy == "float32":
-        return exact
-    reduced = Network(folded(generator, config, policy))
-    return reduced if agree(exact, reduced) else exact
+        return Network(exact)
+    half, reduced = policy.removeprefix("mixed_"), Network(folded(generator, config, policy), exact=exact)
+    if agree(Network(exact), reduced):
+        reduced.arithmetic = f"in {half}, which is fastest here"
+        return reduced
+    upscaler = Network(exact)
+    upscaler.arithmetic = f"in float32: with these weights the faster {half} would be seen in the picture"
+    return upscaler
 
 
 def load(path: Path, strength: float = 1.0) -> Network:

@@ -58,6 +58,10 @@ class Order:
         return functools.cache(lambda name: files.open_model(name, self.strength, self.ensemble))
 
     @functools.cached_property
+    def _told(self) -> set[str]:
+        return set()
+
+    @functools.cached_property
     def _checksum(self) -> Callable[[str], str]:
         return functools.cache(lambda name: weights.card(weights.find(name))["sha256"][:16])
 
@@ -75,7 +79,14 @@ class Order:
         return targets.PANELS if self.panels else files.ending(source, self.preview, self.size)
 
     def fill(self, source: Path, target: Path, force: bool, say: Callable[[str], None]) -> str:
-        """Make `target` of `source`; returns in words what it became. Raises SRGANError for what cannot be read or written."""
+        """Make `target` of `source`; returns in words what it became. Raises SRGANError for what cannot be read or written.
+
+        What the weights compute in is said once.
+        """
+        for name in self.names(source):
+            if name not in self._told:
+                self._told.add(name)
+                say(f"{name} computes {self._open(name).arithmetic}.")
         if self.panels:
             names = self.names(source)
             upscalers = dict(zip(files.labels(names), map(self._open, names), strict=True))

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from srgan.config import SCALE
 from srgan.models.layers import BicubicUpsampling, PixelShuffle
+from srgan.models.layers import Conv2D as PhasedConv2D
 
 SMALLEST = 128**2  # LR pixels that always fit
 BUDGET = 2**30  # bytes for what a network computes, or a quarter of what is free if that is less
@@ -133,7 +134,7 @@ def _walk(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[keras.layers.L
         sources = [known.get(id(tensor), (0.0, 1)) for tensor in keras.tree.flatten(layer.input)]
         seen, scale = (max(values) for values in zip((0.0, 1), *sources, strict=True))  # an input layer has no source
         if isinstance(layer, keras.layers.Conv2D):
-            seen += (layer.kernel_size[0] // 2) / scale
+            seen += (layer.kernel_size[0] // 2) / (scale * _enlargement(layer))
         if isinstance(layer, BicubicUpsampling):
             seen += BICUBIC
         known[id(layer.output)] = seen, scale * _enlargement(layer)
@@ -143,6 +144,8 @@ def _walk(layers: Iterable[keras.layers.Layer]) -> Iterator[tuple[keras.layers.L
 def _enlargement(layer: keras.layers.Layer) -> int:
     if isinstance(layer, PixelShuffle):
         return layer.factor
+    if isinstance(layer, PhasedConv2D):
+        return 1 if layer.shuffled else 2
     if isinstance(layer, BicubicUpsampling):
         return SCALE
     return layer.size[0] if isinstance(layer, keras.layers.UpSampling2D) else 1

@@ -255,7 +255,7 @@ def test_the_fast_upscaler_is_the_network_without_its_norms():
     config, generator = trained_like("pixel_shuffle")
     lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
     expected = network.network(generator)(lr).astype(int)
-    assert np.abs(network.fast(generator, config)(lr) - expected).max() <= 1
+    assert np.abs(network.fast(generator, config, "float32")(lr) - expected).max() <= 1
 
 
 def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monkeypatch):
@@ -267,11 +267,14 @@ def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monk
     lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
     half, exact = network.fast(generator, config, "mixed_bfloat16"), network.network(generator)
     assert policies == [(), ("mixed_bfloat16",)]
-    assert half._generator.get_layer("head_conv").compute_dtype == "bfloat16"
+    assert half._generator.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert half.arithmetic == "in bfloat16, which is fastest here"
     assert np.mean(np.abs(half(lr).astype(int) - exact(lr)) <= 1) >= 0.999
 
     monkeypatch.setattr(network, "agree", lambda *networks: False)
-    assert network.fast(generator, config, "mixed_bfloat16")._generator.get_layer("head_conv").compute_dtype == "float32"
+    refused = network.fast(generator, config, "mixed_bfloat16")
+    assert refused._generator.get_layer("block1_conv1").compute_dtype == "float32"
+    assert refused.arithmetic == "in float32: with these weights the faster bfloat16 would be seen in the picture"
 
 
 @pytest.mark.parametrize("share, levels, same", [(0.01, 1, True), (0.01, 2, False), (0.0005, 200, True), (0.002, 200, False)])
@@ -355,3 +358,11 @@ def test_the_memory_that_was_promised_is_not_exceeded(kind, height, width, tmp_p
     memory = 64 * 2**20
     grown = streamed(kind, height, width, memory, tmp_path / "a.png")
     assert grown < memory + PACKING
+
+
+def test_images_of_16_bits_a_channel_are_computed_in_float32(generator):
+    lr = RNG.integers(0, 2**16, (6, 7, 3), np.uint16)
+    config = settings(blocks=1, filters=8, upsampling="espcn", global_skip=True)
+    reduced = network.fast(generator, config, "mixed_bfloat16")
+    assert reduced._generator.get_layer("output_conv").compute_dtype == "bfloat16"
+    np.testing.assert_array_equal(reduced(lr), network.fast(generator, config, "float32")(lr))
