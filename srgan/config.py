@@ -243,6 +243,10 @@ class Config:
             "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
             f"not {steps.gan_steps} and {steps.discriminator_steps}",
         )
+        _require(
+            self.discriminator.kind != "unet" or self.data.hr_size % 8 == 0,
+            f'The discriminator "unet" halves its pictures three times: hr_size must be a multiple of 8, not {self.data.hr_size}',
+        )
 
     @property
     def name(self) -> str:

@@ -60,6 +60,7 @@ def test_no_setting_takes_a_dictionary(name):
     ("changes", "words"),
     [
         ({"hr_size": 98}, "hr_size must be a multiple of 4, not 98"),
+        ({"hr_size": 44, "discriminator": "unet"}, "halves its pictures three times: hr_size must be a multiple of 8, not 44"),
         ({"hr_size": 0}, "hr_size must be 1 or more, not 0"),
         ({"batch_size": 0}, "batch_size must be 1 or more, not 0"),
         ({"keep_checkpoints": 0}, "keep_checkpoints must be 1 or more, not 0"),
