@@ -59,8 +59,8 @@ class Data(Group):
     # Weights (like `initial`) whose self-ensemble stands for HR in stage srresnet; empty: HR.
     teacher: str = setting("", may_change=True)
     hr_size: int = setting(96, at_least=1)  # side of an HR training crop in pixels, a multiple of 4; paper §3.2
-    # How LR comes from HR: "bicubic", or by chance as photos suffer (data/degradation.py), another way in each batch.
-    degradation: Literal["bicubic", "photo"] = setting("bicubic")
+    # How LR comes from HR: "bicubic", or by chance as photos or videos suffer (data/degradation.py), another way in each batch.
+    degradation: Literal["bicubic", "photo", "video"] = setting("bicubic")
     degradation_strength: float = setting(1.0, at_least=0)  # multiplies its blur, noise and compression
     clean_share: float = setting(0.25, at_least=0, below=1)  # of the patches, that stay bicubic all the same
     shuffle: bool = setting(True)  # a new order in each epoch; else always the same

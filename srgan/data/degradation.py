@@ -1,4 +1,4 @@
-"""What photos suffer before anybody enlarges them: LR made from HR by blur, resizing, noise and JPEG, drawn by chance.
+"""What photos suffer before anybody enlarges them: LR made from HR by blur, resizing, noise, JPEG and H.264, drawn by chance.
 
 Two rounds, as in Real-ESRGAN (https://arxiv.org/abs/2107.10833): the first may end at an in-between size, the second ends at
 HR / 4. Every part keeps each pixel at its place, so that LR and HR stay aligned. Images are uint8, (H, W, 3).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +22,7 @@ from srgan.data import images
 MARGIN = 16  # HR pixels around a patch that are degraded with it, so that its edges are no edges of a photo
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 GRID = 16  # side of JPEG's largest block, pixels: 8, twice where colour is stored at half the size
+CLEAN_CRF = 17  # of H.264: nobody sees a difference
 FULL_COLOUR, HALF_COLOUR = 0, 2  # Pillow's `subsampling`: 4:4:4 and 4:2:0
 
 
@@ -45,7 +47,11 @@ class Chain:
     jpeg: float = 0.8
     quality: tuple[float, float] = (40, 95)
     half_colour: float = 0.75  # of the JPEGs: most programs' default
-    strength: float = 1.0  # multiplies sigma, level and what quality lacks of 100
+    h264: float = 0.0  # instead of a last round: a short film of the patch as it moves, of which the last frame counts
+    crf: tuple[float, float] = (20, 36)
+    frames: int = 3  # of the film at most
+    speed: int = 6  # of the film at most, pixels a frame before the last resizing
+    strength: float = 1.0  # multiplies sigma, level, what quality lacks of 100 and what crf has over 17
 
     def sigma_of(self, rng: np.random.Generator) -> float:
         return self.strength * rng.uniform(*self.sigma)
@@ -56,10 +62,21 @@ class Chain:
     def quality_of(self, rng: np.random.Generator) -> int:
         return max(1, round(100 - self.strength * (100 - rng.uniform(*self.quality))))
 
+    def crf_of(self, rng: np.random.Generator) -> float:
+        return min(51.0, CLEAN_CRF + self.strength * (rng.uniform(*self.crf) - CLEAN_CRF))
+
 
 def chain(data: Data) -> Chain | None:
-    """The chain that the settings name; None for "bicubic", where LR is what is prepared."""
-    return None if data.degradation == "bicubic" else Chain(data.clean_share, strength=data.degradation_strength)
+    """The chain that the settings name; None for "bicubic", where LR is what is prepared.
+
+    Raises SRGANError for "video" where PyAV is not installed.
+    """
+    if data.degradation == "bicubic":
+        return None
+    if data.degradation == "video":
+        from srgan.data import h264  # noqa: F401  what is missing is told before the first batch
+    films = 0.75 if data.degradation == "video" else 0.0
+    return Chain(data.clean_share, h264=films, strength=data.degradation_strength)
 
 
 def lr_of_patch(hr: np.ndarray, top: int, left: int, side: int, chain: Chain, rng: np.random.Generator) -> np.ndarray:
@@ -81,19 +98,42 @@ def lr_of(hr: np.ndarray, chain: Chain, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < chain.between:
         factor = math.exp(rng.uniform(*np.log(chain.size)))
         image = _round(image, round(height * factor), round(width * factor), chain.first_jpeg, chain, rng)
+    if chain.h264 and rng.random() < chain.h264:
+        return _filmed(image, height, width, chain, rng)
     return _round(image, height, width, chain.jpeg, chain, rng)
 
 
 def _round(image: np.ndarray, height: int, width: int, jpegs: float, chain: Chain, rng: np.random.Generator) -> np.ndarray:
     """`image` at (height, width, 3), perhaps with noise and, with the probability `jpegs`, through a JPEG."""
-    image = list(RESIZES.values())[rng.integers(len(RESIZES))](image, height, width)
-    if rng.random() < chain.noise:
-        noise = poisson_noise if rng.random() < chain.poisson else gaussian_noise
-        image = noise(image, chain.level_of(rng), bool(rng.random() < chain.gray), rng)
+    resize, noise = _any_resize(rng), _any_noise(chain, rng)
+    image = noise(resize(image, height, width))
     if rng.random() < jpegs:
         subsampling = HALF_COLOUR if rng.random() < chain.half_colour else FULL_COLOUR
         image = jpeg(image, chain.quality_of(rng), subsampling, tuple(rng.integers(GRID, size=2)))
     return image
+
+
+def _filmed(image: np.ndarray, height: int, width: int, chain: Chain, rng: np.random.Generator) -> np.ndarray:
+    """`image` at (height, width, 3) as the last frame of a film in which it came to its place."""
+    from srgan.data import h264  # PyAV is not everywhere
+
+    resize, noise = _any_resize(rng), _any_noise(chain, rng)
+    count, motion = rng.integers(1, chain.frames + 1), rng.integers(-chain.speed, chain.speed + 1, size=2)
+    clip = [noise(resize(np.roll(image, motion * ago, (0, 1)), height, width)) for ago in reversed(range(count))]
+    return h264.last_frame(clip, chain.crf_of(rng), tuple(rng.integers(h264.BLOCK, size=2)))
+
+
+def _any_resize(rng: np.random.Generator) -> Callable:
+    return list(RESIZES.values())[rng.integers(len(RESIZES))]
+
+
+def _any_noise(chain: Chain, rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """What lays noise over a picture, new noise over each; or what leaves it alone."""
+    if rng.random() >= chain.noise:
+        return lambda image: image
+    noise = poisson_noise if rng.random() < chain.poisson else gaussian_noise
+    level, gray = chain.level_of(rng), bool(rng.random() < chain.gray)
+    return lambda image: noise(image, level, gray, rng)
 
 
 def _any_blur(image: np.ndarray, chain: Chain, rng: np.random.Generator) -> np.ndarray:

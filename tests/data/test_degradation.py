@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 
 import numpy as np
 import pytest
 from skimage import data
 
 from srgan.config import SCALE, settings
-from srgan.data import degradation, images
+from srgan.data import degradation, h264, images
 from srgan.data.dataset import Dataset
 from srgan.data.degradation import Chain
 from srgan.data.preparation import prepare
@@ -20,6 +21,7 @@ from srgan.train import held_out
 
 PHOTO = images.crop_to_scale(data.astronaut())[:256, 64:320]
 SURE = Chain(clean=0, blur=1, between=1, noise=1, first_jpeg=1, jpeg=1)  # every part takes its turn
+FILMED = dataclasses.replace(SURE, h264=1)
 QUIET = dataclasses.replace(SURE, strength=0)  # nothing but resizing
 
 
@@ -54,10 +56,21 @@ def test_blur_and_jpeg_keep_each_pixel_at_its_place():
         assert np.abs(shift(degradation.blur(lr, 0.7, 2.0, angle), lr)).max() < 0.03
 
 
-def test_whole_chains_move_nothing():
+@pytest.mark.parametrize("chain", [SURE, FILMED], ids=["photo", "video"])
+def test_whole_chains_move_nothing(chain):
     reference = images.degrade(PHOTO)
-    found = np.array([shift(degradation.lr_of(PHOTO, SURE, np.random.default_rng(i)), reference) for i in range(40)])
+    found = np.array([shift(degradation.lr_of(PHOTO, chain, np.random.default_rng(i)), reference) for i in range(40)])
     assert np.abs(found).max() < 0.1 and np.abs(found.mean(axis=0)).max() < 0.015
+
+
+def test_h264_gives_back_the_last_frame_at_its_place_and_worse_with_a_higher_crf():
+    clip = [images.degrade(np.roll(PHOTO, 8 * ago, axis=1))[:51, :47] for ago in (2, 1, 0)]
+    fine, coarse = (h264.last_frame(clip, crf, (5, 12)) for crf in (12, 36))
+    assert fine.shape == clip[-1].shape
+    errors = [np.square(frame.astype(float) - clip[-1]).mean() for frame in (fine, coarse)]
+    assert errors[0] < 40 < errors[1] and np.abs(shift(fine, clip[-1])).max() < 0.03
+    still = [h264.last_frame([clip[-1]] * count, 36) for count in (1, 3)]
+    assert (still[0] != still[1]).any()  # a frame is told by those before it
 
 
 def test_a_patch_is_degraded_as_the_photo_around_it_and_clean_ones_are_what_is_prepared():
@@ -131,15 +144,16 @@ def opened(folder, **changes) -> Dataset:
     return prepare(settings(**values), Paths(folder, "r"))
 
 
-def test_the_batch_of_a_step_is_always_the_same_and_holds_the_same_hr_as_without_degradation(folder):
-    plain, photo, again = opened(folder), opened(folder, degradation="photo"), opened(folder, degradation="photo")
+@pytest.mark.parametrize("name", ["photo", "video"])
+def test_the_batch_of_a_step_is_always_the_same_and_holds_the_same_hr_as_without_degradation(folder, name):
+    plain, photo, again = opened(folder), opened(folder, degradation=name), opened(folder, degradation=name)
     assert photo.key == plain.key  # nothing is prepared anew
     for step in (0, 1, 7):
         lr, hr = photo.batch(step)
         np.testing.assert_array_equal(hr, plain.batch(step)[1])
         np.testing.assert_array_equal(lr, again.batches(step, 2)[0][0])
         assert (lr != plain.batch(step)[0]).any()
-    assert (photo.batch(0)[0] != opened(folder, degradation="photo", seed=2).batch(0)[0]).any()
+    assert (photo.batch(0)[0] != opened(folder, degradation=name, seed=2).batch(0)[0]).any()
 
 
 def test_the_share_of_clean_patches_is_what_the_setting_says(folder):
@@ -159,10 +173,18 @@ def test_centre_crops_and_held_out_crops_suffer_too_always_alike(folder):
         np.testing.assert_array_equal(clean_lr, images.degrade(hr))
 
 
+def test_video_without_pyav_is_told_before_the_first_batch(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "srgan.data.h264")
+    monkeypatch.delattr("srgan.data.h264")
+    with pytest.raises(SRGANError, match=r"H\.264 needs the package PyAV: pip install av"):
+        opened(folder, degradation="video")
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"degradation": "phone"}, "degradation must be one of bicubic, photo"),
+        ({"degradation": "phone"}, "degradation must be one of bicubic, photo, video, not 'phone'"),
         ({"degradation": "photo", "degradation_strength": -1}, "degradation_strength must not be negative"),
         ({"degradation": "photo", "clean_share": 1.0}, "clean_share must be 0 or more and less than 1"),
         ({"degradation_strength": 2.0}, 'degradation "bicubic" has no strength'),
