@@ -336,7 +336,8 @@ COMMANDS: Commands = {
                      help="bicubic; srgan, srresnet, fast or a .weights.h5 (with @0.5 at that strength, with +ensemble the mean "
                           "of eight orientations); peer:NAME, a network of others"),
             argument("--sets", default="Set14", metavar="SET,SET",
-                     help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14)"),
+                     help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14); "
+                          "Set14:jpeg50: of damaged LR, Set14:all: each of nine damages (docs/degraded.md)"),
             argument("--json", type=Path, metavar="FILE",
                      help="write the numbers; what it has already of the same weights and images is not measured again"),
         ],

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from srgan.data import dataset
 from srgan.errors import SRGANError
-from srgan.results import evaluation, peers
+from srgan.results import degraded, evaluation, peers
 from srgan.results.evaluation import TestImage
 from srgan.results.scores import HR, MEASURES, Judge
 from srgan.results.tables import Table
@@ -73,7 +73,13 @@ def method(name: str) -> Method:
 
 
 def open_set(name: str, folders: dict[str, Path]) -> Iterator[TestImage]:
-    """The images of a benchmark by its name, or the held-out photos of a prepared data set by its folder."""
+    """The images of a benchmark by its name, or the held-out photos of a prepared data set by its folder.
+
+    Both also under a degradation: "Set14:jpeg50" (results/degraded.py).
+    """
+    name, suffered = degraded.split(name)
+    if suffered:
+        return degraded.degraded(open_set(name, folders), suffered)
     if name in folders:
         return evaluation.benchmark(folders[name])
     manifest = dataset.read_manifest(Path(name))  # raises SRGANError if it is none
@@ -83,6 +89,9 @@ def open_set(name: str, folders: dict[str, Path]) -> Iterator[TestImage]:
 
 def _inputs(name: str, folders: dict[str, Path]) -> str:
     """What the set is, in short."""
+    name, suffered = degraded.split(name)
+    if suffered:
+        return f"{_inputs(name, folders)} {degraded.DEGRADATIONS[suffered]}"
     if name in folders:
         return evaluation.files_key(folders[name])
     return dataset.read_manifest(Path(name))["sha256"]["test"]
@@ -95,9 +104,9 @@ def measure(names: list[str], sets: list[str], folders: dict[str, Path], earlier
     image of the first set in the mean. Raises SRGANError for what is not there.
     """
     methods = {found.shown: found for found in map(method, names)}
-    unknown = [name for name in sets if name not in folders and not Path(name).is_dir()]
-    if unknown:
-        raise SRGANError(f"There is no benchmark {unknown[0]} here, nor a folder of that name: python -m srgan fetch {unknown[0]}")
+    sets = degraded.expanded(sets)
+    for name, _ in map(degraded.split, sets):
+        _refuse_unknown(name, folders)
     judge = Judge(KEYS)
     results = {
         "measures": {key: MEASURES[key].about for key in judge.keys},
@@ -116,6 +125,15 @@ def measure(names: list[str], sets: list[str], folders: dict[str, Path], earlier
         seconds |= {each: upscaler.mean() for each, upscaler in new.items() if each not in seconds}
     rows = {name: {each: found[each] for each in (*methods, HR)} for name, found in known.items()}
     return results | {"sets": rows, "seconds": {each: seconds[each] for each in methods}}
+
+
+def _refuse_unknown(name: str, folders: dict[str, Path]) -> None:
+    if name in folders or Path(name).is_dir():
+        return
+    stem, colon, ending = name.rpartition(":")
+    if colon and (stem in folders or Path(stem).is_dir()):
+        raise SRGANError(f'There is no degradation "{ending}". There are: all, {", ".join(degraded.DEGRADATIONS)}.')
+    raise SRGANError(f"There is no benchmark {name} here, nor a folder of that name: python -m srgan fetch {name}")
 
 
 def _known(earlier: Path | None, results: dict) -> dict[str, dict]:

@@ -56,11 +56,12 @@ def test_blur_and_jpeg_keep_each_pixel_at_its_place():
         assert np.abs(shift(degradation.blur(lr, 0.7, 2.0, angle), lr)).max() < 0.03
 
 
-@pytest.mark.parametrize("chain", [SURE, FILMED], ids=["photo", "video"])
-def test_whole_chains_move_nothing(chain):
+# A film at a high CRF may leave a frame where the one before had it; in the mean nothing moves.
+@pytest.mark.parametrize("chain, most", [(SURE, 0.1), (FILMED, 0.4)], ids=["photo", "video"])
+def test_whole_chains_move_nothing(chain, most):
     reference = images.degrade(PHOTO)
     found = np.array([shift(degradation.lr_of(PHOTO, chain, np.random.default_rng(i)), reference) for i in range(40)])
-    assert np.abs(found).max() < 0.1 and np.abs(found.mean(axis=0)).max() < 0.015
+    assert np.abs(found).max() < most and np.abs(found.mean(axis=0)).max() < 0.02
 
 
 def test_h264_gives_back_the_last_frame_at_its_place_and_worse_with_a_higher_crf():
@@ -69,8 +70,8 @@ def test_h264_gives_back_the_last_frame_at_its_place_and_worse_with_a_higher_crf
     assert fine.shape == clip[-1].shape
     errors = [np.square(frame.astype(float) - clip[-1]).mean() for frame in (fine, coarse)]
     assert errors[0] < 40 < errors[1] and np.abs(shift(fine, clip[-1])).max() < 0.03
-    still = [h264.last_frame([clip[-1]] * count, 36) for count in (1, 3)]
-    assert (still[0] != still[1]).any()  # a frame is told by those before it
+    alone, after = (h264.last_frame(frames, 36) for frames in (clip[2:], clip))
+    assert (alone != after).any()  # a frame is told by those before it
 
 
 def test_a_patch_is_degraded_as_the_photo_around_it_and_clean_ones_are_what_is_prepared():

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import skimage.data
+
+from srgan.data import degradation, images
+from srgan.errors import SRGANError
+from srgan.results import degraded, measuring, metrics
+from srgan.upscale import network
+
+HR = images.crop_to_scale(skimage.data.astronaut())[:128, 64:224]
+SET = [(name, images.degrade(hr), hr) for name, hr in (("a", HR), ("b", np.ascontiguousarray(HR[::-1])))]
+
+
+def test_a_name_may_carry_a_degradation_and_all_means_nine():
+    assert degraded.split("Set14:jpeg50") == ("Set14", "jpeg50")
+    assert degraded.split("Set14") == ("Set14", "") and degraded.split("C:photos") == ("C:photos", "")
+    names = degraded.expanded(["Set5", "data/x:all"])
+    assert names == ["Set5", *(f"data/x:{name}" for name in degraded.NINE)] and len(names) == 10
+
+
+@pytest.mark.parametrize("name", degraded.DEGRADATIONS)
+def test_each_degradation_is_the_same_every_time_and_leaves_hr_and_the_sizes_alone(name):
+    first, again = (list(degraded.degraded(SET, name)) for _ in range(2))
+    for (image, lr, hr), (_, same, _), (known, clean, truth) in zip(first, again, SET, strict=True):
+        assert image == known and hr is truth and lr.shape == clean.shape and lr.dtype == np.uint8
+        assert (lr == same).all() and (lr != clean).any()
+
+
+def test_stronger_ones_stand_further_from_hr():
+    def psnr(name: str) -> float:
+        return float(np.mean([metrics.psnr_y(hr, network.bicubic(lr)) for _, lr, hr in degraded.degraded(SET, name)]))
+
+    assert psnr("jpeg50") < psnr("jpeg60") < psnr("jpeg75") < psnr("jpeg90")
+    assert psnr("noise15") < psnr("noise5") and psnr("blur2") < psnr("blur1") and psnr("twice") < psnr("jpeg75")
+
+
+def test_jpeg_is_that_of_pillows_defaults_and_noise_has_its_level():
+    (_, lr, _), _ = degraded.degraded(SET, "jpeg60")
+    np.testing.assert_array_equal(lr, degradation.jpeg(SET[0][1], 60))
+    (_, noisy, _), _ = degraded.degraded([(name, np.full((64, 64, 3), 128, np.uint8), hr) for name, _, hr in SET], "noise15")
+    assert noisy.std() == pytest.approx(15, rel=0.05)
+
+
+def test_measure_opens_damaged_sets_and_tells_what_there_is(tmp_path):
+    with pytest.raises(SRGANError, match=r'There is no degradation "jpeg10"\. There are: all, jpeg50, '):
+        measuring.measure(["bicubic"], [f"{tmp_path}:jpeg10"], {})
+    with pytest.raises(SRGANError, match="There is no benchmark Set9 here"):
+        measuring.measure(["bicubic"], ["Set9:all"], {})
