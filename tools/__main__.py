@@ -32,6 +32,14 @@ def bench(options: argparse.Namespace) -> None:
         readme.write_between(options.markdown, table.mark(results), table.markdown(results))
 
 
+def flicker(options: argparse.Namespace) -> None:
+    """How restless a film becomes."""
+    load_tensorflow()
+    from tools import flicker
+
+    print(flicker.table(options.video, options.methods, options.frames))
+
+
 def readme(options: argparse.Namespace) -> None:
     """A run's table and picture."""
     load_tensorflow()
@@ -91,6 +99,14 @@ COMMANDS: Commands = {
             argument("--json", type=Path, metavar="FILE", help="write all that was measured"),
             argument("--markdown", type=Path, metavar="FILE", help="the page to write the tables into: docs/bench.md"),
             argument("--from", type=Path, metavar="FILE", dest="source", help="measure nothing, take what --json wrote"),
+        ],
+    ),
+    "flicker": (
+        flicker, "measure what flickers in the still regions of a film after upscaling, beside bicubic",
+        [
+            argument("video", type=Path, metavar="VIDEO"),
+            argument("methods", nargs="+", metavar="METHOD", help="as for `python -m srgan measure`"),
+            argument("--frames", type=int, default=50, metavar="COUNT", help="how many of its first frames (default: 50)"),
         ],
     ),
     "readme": (

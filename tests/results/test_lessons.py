@@ -14,6 +14,7 @@ from srgan.presets import preset
 from srgan.results import metrics, sample_study
 from srgan.results.lessons import degradation, game, killing, measures
 from srgan.results.lessons import networks as drawings
+from srgan.upscale import network
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,17 @@ def test_the_spectrum_of_a_wave_stands_at_its_frequency():
     wave = np.cos(2 * np.pi * 0.25 * np.arange(128))[None] * np.ones((128, 1))
     frequencies, power = degradation.radial_spectrum(np.round(128 + 100 * wave[..., None].repeat(3, 2)).astype(np.uint8))
     assert frequencies[power.argmax()] == pytest.approx(0.25, abs=0.02)
+
+
+def test_each_part_of_the_chain_is_shown_once_above_what_becomes_of_it(hr):
+    suffered = degradation.sufferings(hr)
+    assert {lr.shape for lr in suffered.values()} == {(32, 32, 3)}
+    np.testing.assert_array_equal(suffered["clean"], images.degrade(hr))
+    different = {lr.tobytes() for lr in suffered.values()}
+    assert len(different) == len(suffered) == 10
+    sheet = degradation.enlarged(suffered, network.bicubic, hr)
+    rows = images.strip({name: suffered[name] for name in list(suffered)[:5]}, height=200)
+    assert (sheet.width, sheet.height) == (rows.width, 4 * rows.height)
 
 
 @pytest.mark.parametrize("config", [settings(), preset("quick"), preset("coco44")])
