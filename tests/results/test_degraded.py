@@ -6,7 +6,7 @@ import skimage.data
 
 from srgan.data import degradation, images
 from srgan.errors import SRGANError
-from srgan.results import degraded, measuring, metrics
+from srgan.results import degraded, measuring, metrics, perceptual
 from srgan.upscale import network
 
 HR = images.crop_to_scale(skimage.data.astronaut())[:128, 64:224]
@@ -43,8 +43,29 @@ def test_jpeg_is_that_of_pillows_defaults_and_noise_has_its_level():
     assert noisy.std() == pytest.approx(15, rel=0.05)
 
 
-def test_measure_opens_damaged_sets_and_tells_what_there_is(tmp_path):
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    for variable in ("SRGAN_NIQE", "SRGAN_LPIPS_ALEX", "SRGAN_MOBILENET"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(perceptual.importlib.util, "find_spec", lambda name: None)
+    for name, lr, hr in SET:
+        images.save_png(tmp_path / "Set5" / "HR" / f"{name}.png", hr)
+        images.save_png(tmp_path / "Set5" / "LR_x4" / f"{name}.png", lr)
+    return {"Set5": tmp_path / "Set5"}
+
+
+def test_damaged_sets_are_measured_beside_clean_ones(folders):
+    results = measuring.measure(["bicubic"], ["Set5", "Set5:jpeg50"], folders)
+    clean, worse = (results["sets"][name]["bicubic"]["psnr_y"] for name in ("Set5", "Set5:jpeg50"))
+    expected = [metrics.psnr_y(hr, network.bicubic(lr)) for _, lr, hr in degraded.degraded(SET, "jpeg50")]
+    assert worse == pytest.approx(np.mean(expected), abs=0.01) and worse < clean
+    assert results["inputs"]["Set5"] in results["inputs"]["Set5:jpeg50"] and len(set(results["inputs"].values())) == 2
+    names = measuring.measure(["bicubic"], ["Set5:all"], folders)["sets"]
+    assert list(names) == [f"Set5:{name}" for name in degraded.NINE]
+
+
+def test_what_is_no_degradation_is_told_with_what_there_is(tmp_path):
     with pytest.raises(SRGANError, match=r'There is no degradation "jpeg10"\. There are: all, jpeg50, '):
         measuring.measure(["bicubic"], [f"{tmp_path}:jpeg10"], {})
     with pytest.raises(SRGANError, match="There is no benchmark Set9 here"):
-        measuring.measure(["bicubic"], ["Set9:all"], {})
+        measuring.measure(["bicubic"], ["Set9:jpeg50"], {})
