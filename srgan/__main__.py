@@ -18,6 +18,7 @@ from srgan import presets
 from srgan.config import STAGES, Config
 from srgan.data import sources
 from srgan.errors import SRGANError
+from srgan.runs import streams
 from srgan.runs.load_tensorflow import load_tensorflow
 from srgan.runs.outside import printable
 from srgan.runs.paths import PROJECT, Paths, open_workdir
@@ -32,9 +33,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def command_line(prog: str, about: str, commands: Commands, arguments: list[str] | None) -> int:
     """Run the one of `commands` that `arguments` (default: the process's own) name; returns the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the console cannot print
     parser = argparse.ArgumentParser(prog=prog, description=about)
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (function, text, its_arguments) in commands.items():
@@ -42,13 +40,14 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
         command.set_defaults(function=function)
         for flags, how in its_arguments:
             command.add_argument(*flags, **how)
-    options = parser.parse_args(arguments)
     for name in ("SIGTERM", "SIGHUP"):  # they end any work as Ctrl-C does, with its temporary files removed
         if hasattr(signal, name):
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(getattr(signal, name), signal.default_int_handler)
     try:
-        options.function(options)
+        with streams.unfailing():
+            options = parser.parse_args(arguments)
+            options.function(options)
     except SRGANError as error:
         return _told(f"Error: {error}", 1)
     except KeyboardInterrupt as stopped:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import struct
 import warnings
 from dataclasses import dataclass, field
@@ -169,7 +170,8 @@ def _opened(path: Path) -> tuple[bytes, str]:
 
 
 def _told(path: Path, error: Exception) -> SRGANError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not line.startswith("unable to ")]
+    text = re.sub(r" <[^<>]* at 0x[0-9a-f]+>", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("unable to ")]
     reason = (lines[0].partition(": ")[2] or lines[0]) if lines else type(error).__name__
     return SRGANError(
         f"{path} cannot be read as an image ({reason}). It is damaged or of a rare kind: open and save it in another program."
@@ -399,6 +401,10 @@ def _by_pillow(path: Path, content: bytes, form: str, notes: list[str]) -> Pictu
                 notes.append("its 16 bits a channel became 8, as it moves")
             png_texts(content, metadata, notes)
             return _moving(image, metadata, notes)
+        if image.info.get("bit_depth", 8) > 8:
+            notes.append(f"its {image.info['bit_depth']} bits a channel became 8")
+        if getattr(image, "n_frames", 1) > 1:
+            notes.append(f"the first of {image.n_frames} pictures")
         dpi = image.info.get("dpi")
         metadata.dpi = tuple(map(float, dpi)) if dpi and min(dpi) >= DPI[0] and max(dpi) <= DPI[1] else None
         metadata.exif = clean_exif(image.info["exif"]) if image.info.get("exif") else None

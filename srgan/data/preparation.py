@@ -29,6 +29,7 @@ from srgan.runs.locks import only_one
 from srgan.runs.paths import PARTIAL, Paths, remove_folder, write_json
 
 FORMAT = 2
+LONGEST_SLUG = 100  # letters of a data set's name in that of its folder
 
 
 class Teacher(Protocol):
@@ -82,7 +83,7 @@ def _settings(config: Config, teacher: Teacher | None) -> dict:
 def _slug(dataset: str) -> str:
     """The name of the data set, or the last part of the folder's name in safe characters."""
     name = Path(dataset.removeprefix("folder:")).expanduser().resolve().name if dataset.startswith("folder:") else dataset
-    return re.sub(r"[^A-Za-z0-9_.]+", "_", name) or "folder"
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", name)[:LONGEST_SLUG] or "folder"
 
 
 def _key(config: Config, settings: dict, photos: list[Photo]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,8 @@ from srgan.results import evaluation, metrics
 from srgan.runs.paths import Paths
 from srgan.upscale import ensemble, network
 
+LONGEST = 200  # bytes of a picture's name
+
 
 def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Path]:
     """Write comparison pictures of the first `per_set` photos of each set to the output folder; returns their paths."""
@@ -21,11 +25,19 @@ def write_comparisons(config: Config, paths: Paths, per_set: int = 2) -> list[Pa
     written = []
     for set_name, pairs in evaluation.test_sets(dataset, evaluation.benchmark_folders(paths)).items():
         for name, lr, hr in itertools.islice(pairs, per_set):
-            plain = "_".join(Path(name).with_suffix("").parts)  # subfolders too: names repeat between them
-            path = paths.output / "comparisons" / f"{set_name}_{plain}.png"
+            path = paths.output / "comparisons" / _file_name(set_name, name, written)
             images.save_png(path, comparison(lr, hr, methods, most_detailed(hr)))
             written.append(path)
     return written
+
+
+def _file_name(set_name: str, name: str, written: list[Path]) -> str:
+    """For the photo `name`, subfolders in it; with a checksum where that is too long for a disk, or another's already."""
+    plain = "_".join([set_name, *Path(name).with_suffix("").parts])
+    if len(os.fsencode(plain)) > LONGEST or f"{plain}.png" in {path.name for path in written}:
+        short = os.fsencode(plain)[: LONGEST - 11].decode("utf-8", "ignore")
+        plain = f"{short}-{hashlib.sha256(name.encode()).hexdigest()[:10]}"
+    return f"{plain}.png"
 
 
 def comparison(lr: np.ndarray, hr: np.ndarray, methods: dict[str, network.Upscaler], detail: tuple[int, int, int]) -> Image.Image:

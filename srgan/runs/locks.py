@@ -17,13 +17,14 @@ except ImportError:  # Windows
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Hold the right to make `path`, waiting for the process that holds it; the system takes it back from one that dies.
+def only_one(path: Path, quietly: bool = False) -> Iterator[None]:
+    """Hold the right to make `path`, waiting (`quietly`, or with a word) for the process that holds it; the system takes it back
+    from one that dies.
 
     Where the file system knows no locks nobody waits: the work is then done twice, and the later result stays.
     """
     lock = path.with_name(f"{PARTIAL}lock-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
-    number = _locked(lock, path) if fcntl else None
+    number = _locked(lock, path, quietly) if fcntl else None
     try:
         yield
     finally:
@@ -33,7 +34,7 @@ def only_one(path: Path) -> Iterator[None]:
             os.close(number)
 
 
-def _locked(lock: Path, path: Path) -> int | None:
+def _locked(lock: Path, path: Path, quietly: bool) -> int | None:
     """The open and locked file; None where that cannot be."""
     while True:
         try:
@@ -45,7 +46,8 @@ def _locked(lock: Path, path: Path) -> int | None:
             try:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print(f"Another process is making {path}: waiting for it.", flush=True)
+                if not quietly:
+                    print(f"Another process is making {path}: waiting for it.", flush=True)
                 fcntl.flock(number, fcntl.LOCK_EX)
             if lock.exists() and os.path.samestat(os.fstat(number), os.stat(lock)):
                 return number

@@ -124,12 +124,14 @@ def _second_folder(drive: str | os.PathLike, workdir: Path) -> Path:
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write(temporary)` make a file beside `path`, flush it to disk, then move it into place in one step.
 
-    The temporary file is new, under a name that nobody can foretell; it ends like `path`, which some writers look at. Raises
-    SRGANError with the system's reason (disk full, read-only, ...) if anything fails; what lay at `path` is then untouched.
+    The temporary file is new, under a name that nobody can foretell; it ends like `path`, which some writers look at. What killed
+    processes left of the same work goes. Raises SRGANError with the system's reason (disk full, read-only, ...) if anything fails;
+    what lay at `path` is then untouched.
     """
     temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(temporary)
         with open(temporary, "rb+") as file:
@@ -153,7 +155,7 @@ def remove_folder(folder: Path) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A new name beside `path`, with this process and this machine in it, by which `remove_abandoned` knows it."""
-    return path.with_name(f"{PARTIAL}{os.getpid()}-{_machine()}{secrets.token_hex(4)}-{_short(path.name)}")
+    return path.with_name(f"{PARTIAL}{os.getpid()}-{_machine()}{_life()}{secrets.token_hex(4)}-{_short(path.name)}")
 
 
 @functools.cache
@@ -162,6 +164,12 @@ def _machine() -> str:
     boot = Path("/proc/sys/kernel/random/boot_id")
     text = socket.gethostname() + (boot.read_text() if boot.is_file() else "")
     return hashlib.sha256(text.encode()).hexdigest()[:4]
+
+
+@functools.cache
+def _life() -> str:
+    """Four hexadecimal digits of this process: after a new start of a container another one may have its number."""
+    return secrets.token_hex(2)
 
 
 def _short(name: str) -> str:
@@ -183,25 +191,25 @@ def _advice(error: OSError) -> str:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Remove the unfinished files that processes which are no more left of `write_atomically(path, ...)`."""
+    """Remove the unfinished files and folders that processes which are no more left of `path`."""
     for leftover in path.parent.glob(f"{PARTIAL}*-{glob.escape(_short(path.name))}"):
-        pid, _, rest = leftover.name.removeprefix(PARTIAL).partition("-")
-        mine = rest.startswith(_machine()) or re.match(r"[0-9a-f]{12}-", rest) is None  # earlier versions name no machine
-        if pid.isdecimal() and len(pid) < 10 and mine and not _is_running(int(pid)):
+        told = re.match(r"(\d{1,9})-([0-9a-f]{12,16}-)?", leftover.name.removeprefix(PARTIAL))  # earlier versions name no machine
+        if told and (told[2] or _machine()).startswith(_machine()) and not _is_at_work(int(told[1]), told[2] or ""):
             with contextlib.suppress(OSError):  # it may be gone by now, or be another person's
-                leftover.unlink()
+                remove_folder(leftover) if leftover.is_dir() else leftover.unlink()
 
 
-def _is_running(pid: int) -> bool:
+def _is_at_work(pid: int, mark: str) -> bool:
+    """Whether the process that left a file with this `mark` in its name still is."""
+    if pid == os.getpid():
+        return mark.startswith(_machine() + _life())
     if os.name == "nt":  # there no signal is harmless, and files that are open cannot be removed anyway
         return False
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it is another person's
-        return True
-    return pid != os.getpid()
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)  # else it is another person's
+    return True
 
 
 def write_json(path: Path, content: dict) -> None:

@@ -14,7 +14,7 @@ def labels(config: Config, kind: str, step: tf.Tensor) -> tf.Tensor:
     if loss.label_noise == 0 or loss.label_noise_on not in ("all", kind):
         return tf.fill(shape, value)
     stream = ("real", "fake", "generator").index(kind)
-    seed = tf.stack([tf.cast(step, tf.int32), tf.constant(3 * config.seed + stream, tf.int32)])
+    seed = tf.stack([tf.cast(step, tf.int32), _of_32_bits(3 * config.seed + stream)])
     return tf.random.stateless_normal(shape, seed, value, loss.label_noise)
 
 
@@ -26,5 +26,10 @@ def roll(config: Config, step: tf.Tensor) -> tf.Tensor:
     """
     if not config.loss.random_shift:
         return tf.zeros((2,), tf.int32)
-    seed = tf.stack([tf.cast(step, tf.int32), tf.constant(-1 - config.seed, tf.int32)])  # the labels' seeds are not negative
+    seed = tf.stack([tf.cast(step, tf.int32), _of_32_bits(-1 - config.seed)])  # the labels' seeds are not negative
     return tf.random.stateless_uniform((2,), seed, 0, config.loss.random_shift + 1, tf.int32)
+
+
+def _of_32_bits(number: int) -> tf.Tensor:
+    """`number`, or its last 32 bits: a seed may be larger."""
+    return tf.constant((number + 2**31) % 2**32 - 2**31, tf.int32)

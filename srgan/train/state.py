@@ -24,7 +24,7 @@ class State:
     """The networks and optimizers of one stage, how far it has come, and the losses since the last row of its history."""
 
     def __init__(self, config: Config, stage: str):
-        keras.utils.set_random_seed(config.seed)
+        keras.utils.set_random_seed(config.seed % 2**32)  # NumPy takes no more
         self.stage, self.step = stage, 0
         self.seconds = 0.0  # of training so far
         self.history = ""  # the text of the loss history

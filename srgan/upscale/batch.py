@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 from srgan.data import media
 from srgan.errors import SRGANError
+from srgan.runs.locks import only_one
 from srgan.runs.outside import printable
-from srgan.runs.paths import remove_abandoned
 from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import files
 from srgan.upscale.targets import PANELS, RESULT, Job, Record, require_free
@@ -106,12 +106,15 @@ def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], force: bool = 
 def _do(job: Job, work: Callable[[Path, Path, bool], str], force: bool) -> str:
     """Make one result and remember what it was made of; returns what `work` says of it."""
     may_replace = force or job.may_replace
-    require_free(job.target, job.source, may_replace)
-    remove_abandoned(job.target)
-    said = work(job.source, job.target, may_replace)
-    if job.target.is_file():  # nobody may read the result who may not read the source
-        job.target.chmod(job.target.stat().st_mode & (job.source.stat().st_mode | 0o600))
-    Record(job.target.parent).add(job.target.name, job.source, job.how)
+    with only_one(job.target):
+        record = Record(job.target.parent)
+        if not force and job.target.exists() and record.is_current(job.target.name, job.source, job.how):
+            return "done by another process"
+        require_free(job.target, job.source, may_replace)
+        said = work(job.source, job.target, may_replace)
+        if job.target.is_file():  # nobody may read the result who may not read the source
+            job.target.chmod(job.target.stat().st_mode & (job.source.stat().st_mode | 0o600))
+        record.add(job.target.name, job.source, job.how)
     return said
 
 

@@ -7,7 +7,6 @@ pixels are (SR + 1) * 127.5, rounded, between 0 and 255. Any B, H and W. Batch n
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 import warnings
@@ -23,7 +22,7 @@ from srgan.data.images import to_float
 from srgan.errors import SRGANError
 from srgan.models import layers, precision
 from srgan.runs import weights
-from srgan.runs.paths import PARTIAL, write_atomically
+from srgan.runs.paths import remove_abandoned, temporary_name, write_atomically
 from srgan.upscale.folding import folded
 from srgan.upscale.network import probe
 from srgan.upscale.targets import require_free
@@ -85,10 +84,10 @@ def _refuse(path: Path, target: Path, format: str, force: bool) -> None:
 
 def _write_folder(target: Path, write: Callable[[Path], None]) -> None:
     """As `write_atomically`, for a folder; an old one goes only when the new one is whole."""
-    temporary = target.with_name(f"{PARTIAL}{os.getpid()}-{target.name}")
-    old = target.with_name(f"{PARTIAL}{os.getpid()}-old-{target.name}")
+    temporary, old = temporary_name(target), temporary_name(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(target)
         write(temporary)
         with contextlib.suppress(FileNotFoundError):
             target.rename(old)

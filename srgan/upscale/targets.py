@@ -15,6 +15,7 @@ from pathlib import Path
 
 from srgan.data import media
 from srgan.errors import SRGANError
+from srgan.runs.locks import only_one
 from srgan.runs.outside import TEXT, Damaged, read_json, whole
 from srgan.runs.paths import LONGEST_NAME, write_json
 
@@ -66,8 +67,9 @@ class Record:
     def add(self, name: str, source: Path, how: str) -> None:
         """Remember what the result `name` was made of. Raises SRGANError if that cannot be written."""
         made = self._about(source, how) | {"result": self._stamp(self._path.parent / name)}
-        self.results = Record(self._path.parent).results | {name: made}  # others may be at work here
-        write_json(self._path, {"about": "what `python -m srgan upscale` made here, and of what", "results": self.results})
+        with only_one(self._path, quietly=True):  # others may be at work here
+            self.results = Record(self._path.parent).results | {name: made}
+            write_json(self._path, {"about": "what `python -m srgan upscale` made here, and of what", "results": self.results})
 
     def _about(self, source: Path, how: str) -> dict:
         size, changed = self._stamp(source)

@@ -25,7 +25,7 @@ except ImportError as error:  # Colab has it not
 
 from tqdm.auto import tqdm
 
-from srgan.runs.paths import remove_abandoned, write_atomically
+from srgan.runs.paths import write_atomically
 from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import video_frames
 from srgan.upscale.resampling import enlarged_to
@@ -144,7 +144,6 @@ def _write(
                 done.append(time.monotonic() - begun)
             _mux(reading.path, writing, limit, segments)
 
-    remove_abandoned(target)
     try:
         write_atomically(target, lambda temporary: write(temporary, others=True))
     except av.FFmpegError as error:  # those of the system, such as a full disk, it has told of itself

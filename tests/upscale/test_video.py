@@ -577,7 +577,7 @@ def test_a_process_that_is_killed_leaves_no_broken_film_and_the_next_one_cleans_
     died = subprocess.run([sys.executable, "-c", code, str(clip), str(target)], cwd=PROJECT, capture_output=True)
     assert died.returncode == -9
     left = [name for name in os.listdir(clip.parent) if name != clip.name]
-    assert len(left) == 1 and re.fullmatch(r"\.partial-\d+-[0-9a-f]{12}-sr\.mp4", left[0])
+    assert len(left) == 1 and re.fullmatch(r"\.partial-\d+-[0-9a-f]{16}-sr\.mp4", left[0])
     others = clip.with_name(f".partial-{os.getppid()}-sr.mp4")  # of a process that lives
     others.write_text("at work")
     assert video.upscale(clip, target, larger).frames == 10
