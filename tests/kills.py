@@ -23,10 +23,10 @@ def run(kind: str, kills: int, seed: int = 1) -> int:
     """
     rng, killed, lives = random.Random(f"{kind} {seed}"), 0, 0
     with serve() as server, tempfile.TemporaryDirectory() as root:
-        alone = work.make(Path(root) / "alone" / "work")
-        begun = time.monotonic()
-        finish(kind, alone, server)
-        usual = time.monotonic() - begun
+        for name in ("first", "alone"):  # the first one waits for TensorFlow
+            alone, begun = work.make(Path(root) / name / "work"), time.monotonic()
+            finish(kind, alone, server)
+            usual = time.monotonic() - begun
         while killed < kills:
             folder = work.make(Path(root) / str(lives) / "work")
             for _ in range(KILLS_IN_A_ROW):

@@ -13,6 +13,9 @@ PICTURES = (".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif",
 FILMS = (".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg",
          ".mts", ".mxf", ".ogv", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m")  # fmt: skip
 SOUNDS = (".aac", ".flac", ".m4a", ".m4b", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
+# Of a camera's sensor, not developed: they begin like TIFF or like films, and show a thumbnail at most.
+RAWS = (".3fr", ".arw", ".cr2", ".cr3", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
+        ".rw2", ".sr2", ".srf", ".srw", ".x3f")  # fmt: skip
 HEIC_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
 # How files begin. "?" stands for any byte.
 SIGNATURES = {
@@ -45,7 +48,7 @@ def kind(path: Path) -> str | None:
         return "picture"
     if suffix in FILMS and suffix != ".ts":  # which is what programs in TypeScript end in, too
         return "film"
-    if suffix in SOUNDS or not path.is_file():
+    if suffix in SOUNDS + RAWS or not path.is_file():
         return None
     try:
         with open(path, "rb") as file:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import re
 import struct
 import warnings
@@ -42,10 +43,14 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is odd in a fil
 
 LARGEST = 100_000_000  # pixels of a picture, all frames together: a small file may promise more than the memory holds
 MOST_FRAMES = 20_000
+MOST_BYTES = 2 * 10**9  # of a file, which is read as a whole
+DNG_VERSION, SUB_IFDS = 50706, 330  # tags of TIFF
+OF_A_SENSOR = (32803, 34892)  # what the numbers of a camera's raw file stand for (photometric interpretation)
 MOVING = ("GIF", "PNG", "WEBP")
 FORGIVING = ("JPEG", "GIF")  # where the end is missing, the rest can be shown
 DPI = (1, 65_535)  # what a resolution can be
 X_RESOLUTION = 0x011A
+FILM = rb"\0\0\0[\x10-\x80]ftyp(mp4|iso|qt  |avc|3gp|M4V)"  # how an MP4 begins: phones put one behind a photo
 LAB = ("lab", "labq", "labs")
 # How the EXIF tag "orientation" is undone, on arrays (H, W, C).
 TURNS = {
@@ -101,6 +106,8 @@ def read(path: Path, strict: bool = False) -> Picture:
                 picture, turn = _by_vips(path, content, form, notes, strict)
     except SRGANError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path) from error
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise _told(path, error) from error
     turned = TURNS.get(turn, lambda a: a)
@@ -116,7 +123,10 @@ def kind(path: Path) -> tuple[str, bool]:
     if form == "PNG":
         return form, _is_animated_png(content)
     try:
-        return form, form in MOVING and _header(content, form).get("n-pages") > 1
+        if _needs_pillow(content, form):
+            return form, form == "AVIF"
+        image = _header(content, form)
+        return form, form in MOVING and image.get_typeof("n-pages") != 0 and image.get("n-pages") > 1
     except pyvips.Error as error:
         raise _told(path, error) from error
 
@@ -125,7 +135,7 @@ def size(path: Path) -> tuple[int, int]:
     """Two sides in pixels, by the header alone. Raises SRGANError for what is no picture."""
     content, form = _opened(path)
     try:
-        if form in ("BMP", "HEIC"):
+        if _needs_pillow(content, form) and form != "PNG":
             with _pillow(path, content, form) as image:
                 return image.size
         image = pyvips.Image.new_from_buffer(content, "")
@@ -153,6 +163,9 @@ def _opened(path: Path) -> tuple[bytes, str]:
         if Path(path).is_dir():
             raise SRGANError(f"{path} is a folder, not a file.")
         with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MOST_BYTES:
+                raise SRGANError(f"{path} has {size / 1e9:.1f} GB, more than an image can have that is taken. Cut it into parts.")
             content = file.read()
     except FileNotFoundError:
         raise SRGANError(f"There is no file {path}.") from None
@@ -180,7 +193,11 @@ def _told(path: Path, error: Exception) -> SRGANError:
 
 def _require_size(path: Path, width: int, height: int, frames: int = 1) -> None:
     if width * height * frames > LARGEST or frames > MOST_FRAMES:
-        raise SRGANError(f"{path} has more than the {LARGEST / 1e6:.0f} megapixels that are taken. Cut it into parts.")
+        raise _too_large(path)
+
+
+def _too_large(path: Path) -> SRGANError:
+    return SRGANError(f"{path} has more than the {LARGEST / 1e6:.0f} megapixels that are taken. Cut it into parts.")
 
 
 # libvips ------------------------------------------------------------------------------------------------------------
@@ -195,7 +212,7 @@ def _header(content: bytes, form: str, **options) -> pyvips.Image:
 
 def _by_vips(path: Path, content: bytes, form: str, notes: list[str], strict: bool) -> tuple[Picture, int]:
     """The picture as it is stored, and its orientation."""
-    tiff = _tiff_page(content, notes) if form == "TIFF" else {}
+    tiff = _tiff_page(path, content, notes) if form == "TIFF" else {}
     image, pixels, damaged = _decoded(path, content, form, {"page": tiff["page"]} if tiff else {})
     if damaged and strict:
         raise SRGANError(f"{path} cannot be read as an image (its end is missing). Copy or download it again.")
@@ -281,14 +298,25 @@ def _rgb_of_cmyk(inks: np.ndarray, metadata: Metadata, notes: list[str]) -> np.n
     return rgb
 
 
-def _tiff_page(content: bytes, notes: list[str]) -> dict[str, int]:
-    """Of the first page of a TIFF that is no thumbnail: its number, and what its first extra channel means (0: not told)."""
+def _tiff_page(path: Path, content: bytes, notes: list[str]) -> dict[str, int]:
+    """Of the first page of a TIFF that is no thumbnail: its number, and what its first extra channel means (0: not told).
+
+    Raises SRGANError for a camera's raw file: what can be seen of it is a thumbnail.
+    """
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         pages = [file.pages[i] for i in range(len(file.pages))]
+        if content[8:10] == b"CR" or any(_is_of_a_sensor(page) for page in pages):
+            raise SRGANError(f"{path} is a camera's raw file. Save it as TIFF or JPEG in a program that develops photos.")
         whole = [number for number, page in enumerate(pages) if not getattr(page, "is_reduced", False)] or [0]
         if len(whole) > 1:
             notes.append(f"the first of {len(whole)} pages")
         return {"page": whole[0], "extra": int((*pages[whole[0]].extrasamples, 2)[0])}
+
+
+def _is_of_a_sensor(page) -> bool:
+    """Whether this page of a TIFF, or one below it, holds what a camera's sensor saw."""
+    below = list(page.pages or ()) if SUB_IFDS in page.tags else []
+    return DNG_VERSION in page.tags or any(int(getattr(each, "photometric", 0) or 0) in OF_A_SENSOR for each in (page, *below))
 
 
 def _exif_of_bigtiff(content: bytes, notes: list[str]) -> bytes | None:
@@ -323,6 +351,10 @@ def _metadata(image: pyvips.Image, content: bytes, form: str, notes: list[str]) 
     if form == "PNG":
         png_texts(content, metadata, notes)
     if form == "JPEG":
+        if b"MPF\0" in content[: 2**18]:
+            notes.append("its further pictures, such as one for bright screens, are left out")
+        if re.search(FILM, content):
+            notes.append("the short film behind it is left out")
         metadata.comment = _by_pillow_of_jpeg(content).get("comment", b"").rstrip(b"\0").decode("utf-8", "replace")
     if form == "GIF":
         metadata.comment = image.get("gif-comment") if image.get_typeof("gif-comment") else ""
@@ -366,7 +398,8 @@ def _dpi(image: pyvips.Image, content: bytes, form: str, notes: list[str]) -> tu
 
 
 def _needs_pillow(content: bytes, form: str) -> bool:
-    return form in ("BMP", "HEIC") or (form == "PNG" and _is_animated_png(content))
+    moves = (form == "PNG" and _is_animated_png(content)) or (form == "AVIF" and content[8:12] == b"avis")
+    return moves or form in ("BMP", "HEIC")
 
 
 def _is_animated_png(content: bytes) -> bool:
@@ -394,13 +427,14 @@ def _pillow(path: Path, content: bytes, form: str) -> Image.Image:
 def _by_pillow(path: Path, content: bytes, form: str, notes: list[str]) -> Picture:
     """The picture upright, as Pillow reads it."""
     with _pillow(path, content, form) as image:
-        _require_size(path, *image.size, getattr(image, "n_frames", 1) if form == "PNG" else 1)
+        _require_size(path, *image.size, getattr(image, "n_frames", 1) if form in ("PNG", "AVIF") else 1)
         metadata = Metadata(image.info.get("icc_profile"), xmp=image.info.get("xmp"))
         if form == "PNG":
             if content[24] == 16:
                 notes.append("its 16 bits a channel became 8, as it moves")
             png_texts(content, metadata, notes)
-            return _moving(image, metadata, notes)
+        if form in ("PNG", "AVIF"):
+            return _moving(image, form, metadata, notes)
         if image.info.get("bit_depth", 8) > 8:
             notes.append(f"its {image.info['bit_depth']} bits a channel became 8")
         if getattr(image, "n_frames", 1) > 1:
@@ -413,15 +447,15 @@ def _by_pillow(path: Path, content: bytes, form: str, notes: list[str]) -> Pictu
         return Picture([pixels.reshape(*pixels.shape[:2], -1)], form, metadata, notes=notes)
 
 
-def _moving(image: Image.Image, metadata: Metadata, notes: list[str]) -> Picture:
-    """The frames of an animated PNG, without a picture that is not among them (APNG specification, "default image")."""
+def _moving(image: Image.Image, form: str, metadata: Metadata, notes: list[str]) -> Picture:
+    """The frames of an animated PNG or AVIF, without a picture that is not among them (APNG specification, "default image")."""
     frames, durations = [], []
     for number, frame in enumerate(ImageSequence.Iterator(image)):
-        if number or not image.default_image:
+        if number or not getattr(image, "default_image", False):
             frames.append(np.asarray(frame.convert("RGBA")))
             durations.append(float(frame.info.get("duration", 100)))  # known once the frame is read
     if not frames:
         raise ValueError("it is said to move, and has no frames")
     if all(frame[..., 3].min() == 255 for frame in frames):
         frames = [frame[..., :3] for frame in frames]
-    return Picture(frames, "PNG", metadata, durations if len(frames) > 1 else [], int(image.info.get("loop", 0)), notes)
+    return Picture(frames, form, metadata, durations if len(frames) > 1 else [], int(image.info.get("loop", 0)), notes)

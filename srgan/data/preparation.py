@@ -196,7 +196,10 @@ def _in_order_of_content(config: Config, photos: list[Photo], skipped: list[dict
     hashed = []
     for photo in photos:
         try:
-            hashed.append((hashlib.sha256(photo.path.read_bytes() + b"%d" % config.seed).hexdigest(), photo))
+            with open(photo.path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256")
+            digest.update(b"%d" % config.seed)
+            hashed.append((digest.hexdigest(), photo))
         except OSError as error:
             skipped.append({"name": photo.name, "reason": f"cannot be read ({error.strerror})"})
     hashed.sort(key=lambda pair: (pair[0], pair[1].name))
