@@ -41,9 +41,10 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
         for flags, how in its_arguments:
             command.add_argument(*flags, **how)
     for name in ("SIGTERM", "SIGHUP"):  # they end any work as Ctrl-C does, with its temporary files removed
-        if hasattr(signal, name):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
             with contextlib.suppress(ValueError):  # not in the main thread
-                signal.signal(getattr(signal, name), signal.default_int_handler)
+                signal.signal(number, signal.default_int_handler)
     try:
         with streams.unfailing():
             options = parser.parse_args(arguments)

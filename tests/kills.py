@@ -46,9 +46,10 @@ def finish(kind: str, folder: Path, server: Server) -> None:
     assert process.exitcode == 0, work.said(process, folder)
 
 
+def _tell(kind: str, kills: int, seed: int) -> str:
+    lives = run(kind, kills, seed)
+    return f"{kills} kills met it at work, in {lives} lives; all ends are those of an untouched run"
+
+
 if __name__ == "__main__":
-    work.command_line(
-        __doc__,
-        lambda kind, count: f"{count} kills met it at work, in {run(kind, count)} lives; all ends are those of an untouched run",
-        20,
-    )
+    work.command_line(__doc__, _tell, 20)

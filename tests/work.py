@@ -165,11 +165,12 @@ def said(process: BaseProcess, folder: Path) -> str:
     return (folder.parent / f"said-{process.pid}.txt").read_text()
 
 
-def command_line(about: str, run: Callable[[str, int], str], count: int) -> None:
-    """`run(kind, count)` for the kinds that the shell names, or all; prints the sentence that it returns."""
+def command_line(about: str, run: Callable[[str, int, int], str], count: int) -> None:
+    """`run(kind, count, seed)` for the kinds that the shell names, or all; prints the sentence that it returns."""
     parser = argparse.ArgumentParser(description=about.split("\n")[0])
     parser.add_argument("--count", type=int, default=count, help="of each kind")
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("kinds", nargs="*", default=list(KINDS))
     options = parser.parse_args()
     for kind in options.kinds:
-        print(f"{kind}: {run(kind, options.count)}", flush=True)
+        print(f"{kind}: {run(kind, options.count, options.seed)}", flush=True)

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import mmap
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -27,7 +28,13 @@ DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared
 # (HR of a photo, top, left and side of a square in it, HR pixels) -> LR of the square.
 Worsen = Callable[[np.ndarray, int, int, int], np.ndarray]
 
-_PHOTO = {"name": TEXT, "height": whole(SCALE, 2**16), "width": whole(SCALE, 2**16), "offset": whole()}
+_PHOTO = {
+    "name": TEXT,
+    "height": whole(SCALE, 2**16),
+    "width": whole(SCALE, 2**16),
+    "offset": whole(),
+    "crc32?": whole(0, 2**32 - 1),
+}
 MANIFEST = {
     "settings": {...: ANYTHING},
     "skipped": [{"name": TEXT, "reason": TEXT}],
@@ -43,7 +50,7 @@ class Pack:
     def __init__(self, path: Path, index: list[dict], sha256: str):
         """Open the pack at `path`. Raises SRGANError if it is not what the manifest says.
 
-        The checksum is taken of packs that fit in memory; of larger ones only the size, as it would take minutes.
+        The checksum is taken of packs that fit in memory; in larger ones that of each photo when it is first read.
         """
         size = 0
         for entry in index:
@@ -52,7 +59,8 @@ class Pack:
             size += pair_bytes(entry["height"], entry["width"])
         if not path.is_file() or path.stat().st_size != size:
             raise SRGANError(DAMAGED.format(path, path.parent))
-        self.index = index
+        self.index, self._path = index, path
+        self._unchecked = set(range(len(index))) if size > IN_MEMORY else set()
         if size > IN_MEMORY:
             self._pixels = np.memmap(path, np.uint8, "r")
             return
@@ -77,12 +85,27 @@ class Pack:
         return [entry["name"] for entry in self.index]
 
     def pair(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """LR (height / 4, width / 4, 3) and HR (height, width, 3) of photo `i`, uint8, without a copy."""
+        """LR (height / 4, width / 4, 3) and HR (height, width, 3) of photo `i`, uint8, without a copy.
+
+        Raises SRGANError if it is damaged.
+        """
         height, width, start = self.index[i]["height"], self.index[i]["width"], self.index[i]["offset"]
         middle, end = start + height * width * 3, start + pair_bytes(height, width)
+        if i in self._unchecked:
+            self._check(i, self._pixels[start:end])
         hr = self._pixels[start:middle].reshape(height, width, 3)
         lr = self._pixels[middle:end].reshape(height // SCALE, width // SCALE, 3)
         return lr, hr
+
+
+    def _check(self, i: int, pixels: np.ndarray) -> None:
+        """Hold photo `i` against its checksum; those of earlier versions have none."""
+        if self.index[i].get("crc32") not in (None, zlib.crc32(pixels)):
+            raise SRGANError(
+                f"{self._path} is damaged at {self.index[i]['name']}. "
+                f"Remove the folder {self._path.parent} and run the same again: it is prepared anew."
+            )
+        self._unchecked.discard(i)
 
 
 class Dataset:

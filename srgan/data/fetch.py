@@ -83,7 +83,7 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
 def _with_recorded_checksum(file: RemoteFile, path: Path) -> RemoteFile:
     """`file` with the checksum that an earlier call has kept, where none is published."""
     record = _record(path)
-    known = record.read_text(encoding="utf-8").split() if record.is_file() else []
+    known = re.match("[0-9a-f]{64}", record.read_text(encoding="utf-8", errors="replace")) if record.is_file() else None
     return replace(file, checksum=f"sha256:{known[0]}") if known and not file.checksum else file
 
 

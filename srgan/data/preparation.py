@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -146,12 +147,12 @@ def _pack(config: Config, settings: dict, photos: list[Photo], folder: Path, tea
             # The first usable photo goes to the test split, so that neither split of a small folder is empty.
             split = photo.split or ("test" if not manifest["test"] else _side(config, digest))
             for name, image in [(photo.name, hr), *(_smaller(photo.name, hr, config) if split == "train" else ())]:
-                entry = {"name": name, "height": image.shape[0], "width": image.shape[1], "offset": files[split].tell()}
+                place = {"name": name, "height": image.shape[0], "width": image.shape[1], "offset": files[split].tell()}
                 lr = degrade(image)
                 pixels = (teacher(lr) if teacher and split == "train" else image).tobytes() + lr.tobytes()
                 files[split].write(pixels)
                 checksums[split].update(pixels)
-                manifest[split].append(entry)
+                manifest[split].append(place | {"crc32": zlib.crc32(pixels)})
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())

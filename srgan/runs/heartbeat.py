@@ -23,7 +23,7 @@ from srgan.runs.progress import clock
 INTERVAL = 20.0  # seconds between two beats
 STALE = 3  # intervals without a change after which a session of another machine counts as dead
 
-SESSION = {"session": TEXT, "host": TEXT, "pid": whole(1, 2**31 - 1), "time": NUMBER}
+SESSION = {"session": TEXT, "host": TEXT, "pid": whole(1, 2**31 - 1), "started?": TEXT, "time": NUMBER}
 
 
 class Heartbeat:
@@ -71,7 +71,8 @@ class Heartbeat:
             self._beat()
 
     def _beat(self) -> None:
-        content = {"session": self.session, "host": _host(), "pid": os.getpid(), "time": time.time()}
+        pid = os.getpid()
+        content = {"session": self.session, "host": _host(), "pid": pid, "started": _started(pid), "time": time.time()}
         with contextlib.suppress(OSError):  # Drive is away: the next beat may reach it. No folder is made in its place.
             unfinished = self._path.with_name(f".{self._path.name}-{self.session}")
             with open(unfinished, "x", encoding="utf-8") as file:
@@ -88,7 +89,7 @@ class Heartbeat:
     def _is_alive(self, other: dict) -> bool:
         """Whether the session `other` still is: its process on this machine, or else a change of its file."""
         if other["host"] == _host():
-            return _is_running(other["pid"])
+            return _is_running(other["pid"]) and other.get("started", "") in ("", _started(other["pid"]))
         self._say(
             f"A session on {other['host'][:80]!r} has left its sign of life on this run. Watching for "
             f"{clock(STALE * INTERVAL)} whether it still changes."
@@ -114,6 +115,17 @@ def _host() -> str:
     """This machine, since its last start: the name alone may be shared by all machines of a cloud."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     return socket.gethostname() + (f" {boot.read_text().strip()[:8]}" if boot.is_file() else "")
+
+
+def _started(pid: int) -> str:
+    """When this process began, in ticks since the machine did; "" where that is not known.
+
+    After a new start of a container another process may have its number.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]  # proc(5)
+    except (OSError, IndexError):
+        return ""
 
 
 def _is_running(pid: int) -> bool:

@@ -7,6 +7,7 @@ checked first, then what the file declares against its size and the network, and
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,7 @@ CARD = {
     "before?": [{"step?": whole(), "seconds?": NUMBER}],
     "scores?": {...: {...: NUMBER}},
 }
+WENT_WRONG = "Its training went wrong: take an earlier one."
 SLACK = 2**22  # bytes of a file beside its numbers; HDF5 takes some kB for each variable
 
 
@@ -89,7 +91,7 @@ def find(name: str) -> Path:
     if not name.endswith(".weights.h5"):
         told = f"{name} is no file of weights of this project" if Path(name).exists() else f"There are no weights named {name}"
         raise SRGANError(f"{told}. Give a file that ends in .weights.h5, or one of {', '.join(_there())}.")
-    return Path(name).expanduser()
+    return Path(os.path.expanduser(name))  # as it is where there is no such user
 
 
 def shipped_folder() -> Path:
@@ -155,6 +157,8 @@ def load(path: Path) -> keras.Model:
     except (SRGANError, ValueError, TypeError) as error:
         raise SRGANError(f"{card_path(path)} does not describe the network of {path.name} ({error}).") from error
     _read(generator, path)
+    if not np.isfinite(generator(np.full((1, 8, 8, 3), 0.5, np.float32), training=False)).all():
+        raise SRGANError(f"{path} makes no picture: its values are not finite. {WENT_WRONG}")
     return generator
 
 
@@ -170,7 +174,7 @@ def _read(generator: keras.Model, path: Path) -> None:
     except Exception as error:  # of a damaged file h5py and Keras raise many kinds
         raise SRGANError(f"{path} does not hold the network that its card describes ({error}).") from error
     if not all(np.isfinite(variable.numpy()).all() for variable in generator.weights):
-        raise SRGANError(f"{path} holds values that are not finite: its training went wrong. Take an earlier one.")
+        raise SRGANError(f"{path} holds values that are not finite. {WENT_WRONG}")
 
 
 def _numbers(group: h5py.Group) -> Iterator[int]:

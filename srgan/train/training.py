@@ -132,7 +132,8 @@ def _stop_requests() -> Iterator[list]:
         received.append(time.monotonic())
 
     try:
-        before = {number: signal.signal(number, request) for number in STOPPING}
+        heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]  # not so under nohup
+        before = {number: signal.signal(number, request) for number in heeded}
     except ValueError:  # not in the main thread: signals do not come here
         before = {}
     try:

@@ -25,6 +25,7 @@ STILLS = ("heic", "heix", "mif1", "msf1", "avif", "avis")  # brands of images in
 # How the names of tags begin that are not of the film.
 OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate", "bps", "number_of_",
                "_statistics", "vendor_id", "alpha_mode")  # fmt: skip
+MOST_PIXELS = 2**27  # of a frame: a small file may promise more than the memory holds, and none so large can be written
 SILENCE = 0.5  # seconds that a file may end before it says so, and be whole
 # Seconds that a time stamp may lie behind or before the one expected; what is farther is a new recording (as in FFmpeg's program).
 BACKWARD, FORWARD = Fraction(1, 10), 10
@@ -47,6 +48,7 @@ class Source:
             self.container.close()
             raise SRGANError(f"{path} holds no video.")
         self.picture = pictures[0]
+        self.picture.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         self.others = [stream for stream in self.container.streams if stream.index != self.picture.index]
         self.rate = self.picture.average_rate or self.picture.guessed_rate or Fraction(25)
         self._begin = max(Fraction(self.container.start_time or 0, av.time_base), Fraction(0))
