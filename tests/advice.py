@@ -24,6 +24,7 @@ NOT_ADVICE = {
     "Choose photos",
     "Copy {}",
     "go on",
+    "lower right",
 }
 CANNOT_BE_TRIED = {  # and why
     ("srgan/runs/hosting.py", "Attach one"): "a click on the pages of Kaggle and Colab",
@@ -32,6 +33,8 @@ NO_ROOM = "Free some space or choose another working directory, then run the sam
 TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/test_advice.py
     ("srgan/data/benchmarks.py", "Or put the images at {}/HR and {}/LR_x4 by hand, equal names in both"): "test_benchmarks_by_hand",
     ("srgan/data/benchmarks.py", "Move it away and run the same again"): "test_benchmarks_by_hand",
+    ("srgan/data/dataset.py", "Remove the folder {} and run the same again"):
+        "tests/data/test_preparation.py::test_a_large_pack_is_checked_photo_by_photo",
     ("srgan/data/dataset.py", "else bring back the folder {}"): "test_a_damaged_data_set_is_brought_back",
     ("srgan/data/download.py", NO_ROOM): "test_room_for_a_download",
     ("srgan/data/fetch.py", "run the same again later to go on"): "test_a_download_goes_on",

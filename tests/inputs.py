@@ -149,6 +149,35 @@ def _avif(path: Path) -> None:
     pyvips.Image.new_from_array(np.asarray(PHOTO)).heifsave(str(path), compression="av1", Q=90)
 
 
+def _jpeg_and(behind: Callable[[Path], object] = Path.touch, marker: bytes = b"") -> Callable[[Path], None]:
+    """A JPEG with a segment `marker` in its head, and the file that `behind` makes behind it, as phones do it."""
+
+    def make(path: Path) -> None:
+        behind(path.with_suffix(".mp4"))
+        content = path.with_suffix(".mp4").read_bytes()
+        path.with_suffix(".mp4").unlink()
+        PHOTO.save(path, quality=95)
+        head = struct.pack(">BBH", 0xFF, 0xE2, len(marker) + 2) + marker if marker else b""
+        path.write_bytes(path.read_bytes()[:2] + head + path.read_bytes()[2:] + content)
+
+    return make
+
+
+def _raw(path: Path) -> None:
+    """A camera's raw file: first a thumbnail, below it what the sensor saw (Adobe DNG specification 1.4)."""
+    with tifffile.TiffWriter(path) as file:
+        version = [(50706, "B", 4, b"\1\4\0\0", True)]
+        file.write(np.asarray(PHOTO)[::4, ::4], photometric="rgb", subfiletype=1, subifds=1, metadata=None, extratags=version)
+        mosaic = [(33421, "H", 2, (2, 2), True), (33422, "B", 4, b"\0\1\1\2", True)]
+        file.write(DEEP[..., 1], photometric=32803, subfiletype=0, metadata=None, extratags=mosaic)
+
+
+def _vast(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.truncate(3 * 10**9)  # holes take no room
+
+
 LINEAR = (b"gAMA", struct.pack(">I", 100_000))
 PREMULTIPLIED = np.dstack([DEEP // 2, np.full(DEEP.shape[:2], 32_767, np.uint16)])
 INKS = np.dstack([65_535 - DEEP, np.zeros(DEEP.shape[:2], np.uint16)])
@@ -214,6 +243,15 @@ INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "photo.jfif": ("JPEG by another name", _save(PHOTO, format="JPEG", quality=95)),
     "photo.avif": ("AVIF", _avif),
     "photo.heic": ("HEIC, without the package that reads it", lambda path: path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))),
+    "moving.avif": ("3 frames", _moving(quality=95)),
+    "exif_turned.png": ("turned by its EXIF chunk",
+                 _with_chunks((b"eXIf", b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", ORIENTATION, 3, 1, 6) + bytes(4)))),
+    "fax.tif": ("1 bit, packed as by fax machines", _save(PHOTO.convert("1"), compression="group4")),
+    "motion.jpg": ("a short film behind it", _jpeg_and(clips.write)),
+    "bright.jpg": ("a second picture behind it (MPF)", _jpeg_and(marker=b"MPF\0II*\0\x08\0\0\0\0\0")),
+    "camera.tif": ("a camera's raw file", _raw),
+    "vast.png": ("3 GB", _vast),
+    "other.png": ("PPM", _save(PHOTO, format="PPM")),
     "empty.png": ("0 bytes", lambda path: path.write_bytes(b"")),
     "cut.png": ("cut off", _cut),
     "text.jpg": ("text", lambda path: path.write_text("not a photo")),
@@ -296,6 +334,22 @@ def _phone(path: Path) -> None:
     clips.write(path, prepare=prepare, container_options={"movflags": "use_metadata_tags"}, stamps=range(50))
 
 
+def _two_pictures(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        shown = [container.add_stream("libx264", rate=25, width=side, height=32) for side in (48, 64)]
+        for stream in shown:
+            clips._show(container, stream, range(50), clips.Fraction(1, 25), clips.pattern)
+        for stream in shown:
+            container.mux(stream.encode(None))
+
+
+def _begin_cut(path: Path) -> None:
+    """A recording that begins in the midst of things: its first key frame comes later."""
+    clips.write(path, stamps=range(75), options={"g": "25"})
+    content = path.read_bytes()
+    path.write_bytes(content[len(content) // 3 // 188 * 188 + 77 :])
+
+
 FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "film.mp4": ("H.264 and AAC", _film(audio="aac")),
     "film.webm": ("VP9 and Opus", _film(video="libvpx-vp9", audio="libopus")),
@@ -307,6 +361,10 @@ FILMS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "phone.mov": ("make and place of a phone", _phone),
     "12:30.mp4": ("a colon in its name", _film()),
     "cut.mkv": ("its second half is missing", _half),
+    "fragments.mp4": ("in fragments", _film(audio="aac", container_options={"movflags": "frag_keyframe+empty_moov"})),
+    "two.mkv": ("two pictures", _two_pictures),
+    "begin.ts": ("its first third is missing", _begin_cut),
+    "list.mp4": ("a list of other files", lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nfilm.mp4\n#EXT-X-ENDLIST\n")),
     "sound.mp4": ("sound alone", _film(video=None, audio="aac")),
     "words.mp4": ("text", lambda path: path.write_text("Dear diary, " * 99)),
 }

@@ -87,7 +87,7 @@ def test_kinds_of_files_to_choose(tmp_path, monkeypatch, kind):
         Image.new("L", (16_400, 1)).save(source)
     elif kind == "moving":
         source = source.with_suffix(".gif")
-        Image.new("P", (9, 9)).save(source, save_all=True, append_images=[Image.new("P", (9, 9), 5)])
+        Image.new("RGB", (9, 9), "red").save(source, save_all=True, append_images=[Image.new("RGB", (9, 9), "blue")])
     else:
         source = tmp_path / "a.tif" if kind == "deep" else source
         picture(source, colours=4 if kind == "clear" else 3, dtype=np.uint16 if kind == "deep" else np.uint8)
@@ -379,8 +379,8 @@ def test_presets_that_are_named():
 
 
 def test_features_that_are_named(tmp_path):
-    told = refused(lambda: frechet_features.extractor("vgg", tmp_path), "choose one of: ")
-    assert "fast" in told and frechet_features.extractor("fast", tmp_path) is not None
+    told = refused(lambda: frechet_features.load("vgg", tmp_path), "choose one of: ")
+    assert "fast" in told and frechet_features.load("fast", tmp_path) is not None
 
 
 def test_names_of_weights(tmp_path):

@@ -411,3 +411,10 @@ def test_a_planted_link_is_not_followed(server, tmp_path):
 
 def test_escape_sequences_in_a_servers_title_are_written_out():
     assert download._title(b"<title>\x1b]0;evil\x07 quota</title>") == r" (\x1b]0;evil\x07 quota)"
+
+
+def test_a_record_of_a_checksum_that_is_none_is_as_good_as_missing(tmp_path):
+    (tmp_path / "photos.zip").write_bytes(CONTENT)
+    (tmp_path / "photos.zip.sha256").write_bytes(b"\xff\xfe\0" * 9)
+    assert fetch(RemoteFile("photos.zip", ("http://127.0.0.1:9/photos.zip",), SIZE), tmp_path).read_bytes() == CONTENT
+    assert (tmp_path / "photos.zip.sha256").read_text().startswith(SHA256)

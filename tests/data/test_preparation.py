@@ -413,6 +413,35 @@ def test_a_large_pack_stays_on_disk_and_gives_the_same_batches(photo_folder, pat
             assert (ours == theirs).all()
 
 
+def test_a_large_pack_is_checked_photo_by_photo(photo_folder, paths, monkeypatch):
+    config = prepared_settings(photo_folder)
+    prepared = preparation.prepare(config, paths)
+    pack, entry = prepared.folder / "train.u8", prepared.manifest["train"][1]
+    content = bytearray(pack.read_bytes())
+    content[entry["offset"] + 7] ^= 1
+    pack.write_bytes(content)
+    monkeypatch.setattr("srgan.data.dataset.IN_MEMORY", 0)
+    mapped = preparation.prepare(config, paths)
+    assert mapped.train.pair(0)
+    with pytest.raises(SRGANError, match=r"is damaged at .*Remove the folder (\S+) and run the same again") as told:
+        mapped.train.pair(1)
+    with pytest.raises(SRGANError, match="is damaged"):  # and it stays so
+        mapped.train.pair(1)
+    shutil.rmtree(str(told.value).partition("Remove the folder ")[2].partition(" and ")[0])
+    assert preparation.prepare(config, paths).train.pair(1)
+
+
+def test_a_data_set_may_have_a_name_of_250_letters(photo_folder, paths):
+    folder = photo_folder.rename(photo_folder.with_name("n" * 250))
+    assert len(by_name(preparation.prepare(prepared_settings(folder), paths))) == 6
+
+
+@pytest.mark.parametrize("seed", [2**32 - 1, 2**32, 2**70])
+def test_a_seed_may_be_of_any_size(photo_folder, paths, seed):
+    dataset = preparation.prepare(prepared_settings(photo_folder).replace(seed=seed), paths)
+    assert dataset.batch(3)[0].shape[0] == prepared_settings(photo_folder).data.batch_size
+
+
 # What may happen to the files ---------------------------------------------------------------------------------------
 
 

@@ -62,6 +62,15 @@ def test_a_killed_process_of_this_machine_is_not_waited_for(tmp_path):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
+@pytest.mark.parametrize("whose", [os.getpid, os.getppid])
+def test_another_process_with_the_number_of_a_dead_one_is_not_taken_for_it(tmp_path, whose):
+    """After a new start of a container the session that was killed may have had the number that a process has now."""
+    path = tmp_path / "session.json"
+    write(path, host=heartbeat._host(), pid=whose(), started="1")
+    with Heartbeat(path):
+        assert json.loads(path.read_text())["session"] != "other"
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"session": "x"}'])
 def test_a_torn_file_is_nobody(tmp_path, text):
     path = tmp_path / "session.json"

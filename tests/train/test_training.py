@@ -606,6 +606,12 @@ def test_a_learning_rate_beyond_reason_ends_in_words_with_nothing_saved(tiny, pa
     assert history.read(paths.history("srresnet")) == []
 
 
+def test_a_seed_of_more_than_32_bits_trains(tiny, paths):
+    """NumPy's seeds and those of single draws have 32 bits."""
+    config = tiny.replace(seed=2**32 + 1, label_noise=0.05, random_shift=2, pretrain_steps=0, gan_steps=2)
+    assert training.fit(config, paths, "srgan", silent()).step == 2
+
+
 def test_a_loss_that_is_not_finite_leaves_the_last_checkpoint_good(tiny, pretrained, monkeypatch):
     longer = tiny.replace(pretrain_steps=6)
     before = files(pretrained.model)

@@ -289,6 +289,47 @@ def test_what_a_killed_run_left_goes(tmp_path, upscale):
     assert sorted(os.listdir(tmp_path)) == [targets.RECORD, "a.png", "a_x4.png"]
 
 
+def test_a_pipe_is_never_opened(tmp_path, upscale, capsys):
+    photo(tmp_path / "a.png")
+    os.mkfifo(tmp_path / "b.png")
+    assert upscale(tmp_path) == 0 and results(tmp_path) == ["a_x4.png"]
+    assert upscale(tmp_path / "b.png") == 1 and "is no regular file" in capsys.readouterr().err
+
+
+def test_a_result_is_as_private_as_its_source(tmp_path, upscale):
+    photo(tmp_path / "a.png").chmod(0o600)
+    assert upscale(tmp_path) == 0
+    assert (tmp_path / "a_x4.png").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(tmp_path, upscale, capsys):
+    photo(tmp_path / "a.png")
+    (tmp_path / "a_x4.png").symlink_to(tmp_path / "gone")
+    assert upscale(tmp_path / "a.png") == 1 and "is there already" in capsys.readouterr().err
+    assert (tmp_path / "a_x4.png").is_symlink() and not (tmp_path / "gone").exists()
+
+
+def test_raw_files_of_cameras_are_passed_over_in_words(tmp_path, capsys):
+    photo(tmp_path / "a.jpg")
+    for name in ("a.nef", "b.CR3", "c.dng"):
+        (tmp_path / name).write_bytes(b"II*\0" + bytes(20) if name != "b.CR3" else b"\0\0\0\x18ftypcrx " + bytes(20))
+    said = []
+    assert [file.name for file, _ in batch.find([tmp_path], say=said.append)[0]] == ["a.jpg"]
+    assert "a.nef, b.CR3, c.dng" in said[0]
+
+
+def test_what_another_process_has_made_meanwhile_is_done(tmp_path):
+    source, target = photo(tmp_path / "a.png"), tmp_path / "a_x4.png"
+    jobs = targets.plan([(source, Path("a.png"))], None, lambda source: "_x4.png", "how")
+
+    def work(source: Path, target: Path, force: bool) -> str:
+        target.write_text("made")
+        return "done"
+
+    assert batch.run(jobs, work, "how") == [] == batch.run(jobs, work, "how")  # the same plan, as of two that began together
+    assert target.read_text() == "made" and not list(tmp_path.glob(".partial-*"))
+
+
 # Time left ----------------------------------------------------------------------------------------------------------
 
 
