@@ -26,7 +26,7 @@ from srgan.data.unpack import unpack
 from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.presets import PRESETS, preset
-from srgan.results import evaluation, frechet_features, perceptual, report
+from srgan.results import evaluation, frechet_features, measuring, report
 from srgan.runs import drive, event_files, history, hosting, weights
 from srgan.runs.heartbeat import Heartbeat
 from srgan.runs.paths import PROJECT, Paths, open_workdir, write_atomically
@@ -391,13 +391,22 @@ def test_names_of_weights(tmp_path):
 
 
 def test_a_benchmark_to_measure(tmp_path, monkeypatch):
-    monkeypatch.setattr(perceptual, "Measures", lambda: SimpleNamespace(of_set=lambda images, methods: len(images)))
-    told = refused(lambda: perceptual.measure(["bicubic"], ["Set5"], {}), "python -m srgan fetch Set5")
+    class Measuring(Exception):
+        """It has begun."""
+
+    monkeypatch.setattr(measuring, "Judge", lambda keys: raise_(Measuring))
+    told = refused(lambda: measuring.measure(["bicubic"], ["Set5"], {}), "python -m srgan fetch Set5")
     assert told.endswith("fetch Set5")
     for side, size in (("HR", 40), ("LR_x4", 10)):
         (tmp_path / "Set5" / side).mkdir(parents=True)
         picture(tmp_path / "Set5" / side / "a.png", side=size)
-    assert perceptual.measure(["bicubic"], ["Set5"], {"Set5": tmp_path / "Set5"}) == {"Set5": 1}
+    with pytest.raises(Measuring):
+        measuring.measure(["bicubic"], ["Set5"], {"Set5": tmp_path / "Set5"})
+    assert len(list(measuring.open_set("Set5", {"Set5": tmp_path / "Set5"}))) == 1
+
+
+def raise_(error: type[Exception]):
+    raise error
 
 
 def test_without_a_gpu(monkeypatch):
