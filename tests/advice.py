@@ -22,6 +22,8 @@ NOT_ADVICE = {
     "set (images)",
     "Run {} has nothing to report yet",
     "Choose photos",
+    "Choose files",
+    "try { this.closest('.widget-vbox').querySelector('button').click()",
     "Copy {}",
     "go on",
     "lower right",
@@ -128,6 +130,9 @@ TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/te
     ("srgan/upscale/image_files.py", "Choose .gif, .webp or .png"): "test_kinds_of_files_to_choose",
     ("srgan/upscale/image_files.py", "Choose .png, .webp or .tif"): "test_kinds_of_files_to_choose",
     ("srgan/upscale/image_files.py", "Choose .png or .tif"): "test_kinds_of_files_to_choose",
+    ("srgan/upscale/size.py", "give one of them"): "test_sizes_that_are_refused",
+    ("srgan/upscale/size.py", "Choose another size"): "test_sizes_that_are_refused",
+    ("srgan/upscale/size.py", "Choose a smaller size, or cut it into parts"): "test_sizes_that_are_refused",
     ("srgan/upscale/strength.py", "Take weights that were (srgan and srresnet of this project), or leave out --strength"):
         "tests/upscale/test_strength.py::test_an_upscaler_of_strength_0_is_srresnet_and_of_1_the_gan",
     ("srgan/upscale/targets.py", "Choose a shorter one with -o"): "test_names_of_results",

@@ -32,7 +32,7 @@ from srgan.runs.heartbeat import Heartbeat
 from srgan.runs.paths import PROJECT, Paths, open_workdir, write_atomically
 from srgan.runs.progress import Progress
 from srgan.train import replicas, training
-from srgan.upscale import export, files, image_files, targets, video, video_writer
+from srgan.upscale import export, files, image_files, size, targets, video, video_writer
 from tests import advice, clips
 from tests.archives import zip_of
 from tests.servers import serve
@@ -216,6 +216,16 @@ def test_names_of_results(tmp_path):
     refused(lambda: files.upscale_file(source, job.target, REPEATING), "Choose another name, or overwrite it with --force")
     assert files.upscale_file(source, tmp_path / "other.png", REPEATING)
     assert files.upscale_file(source, job.target, REPEATING, force=True)
+
+
+def test_sizes_that_are_refused():
+    refused(lambda: size.wanted(scale=2, width=90), "give one of them")
+    assert size.wanted(scale=2).scale == 2 and size.wanted(width=90).width == 90
+    refused(lambda: size.Size(width=5).of(10, 10, Path("a.png")), "Choose another size")
+    assert size.Size(width=20).of(10, 10, Path("a.png")) == (20, 20)
+    refused(lambda: size.Size(16).of(6000, 6000, Path("a.png")), "Choose a smaller size, or cut it into parts")
+    assert size.Size(4).of(6000, 6000, Path("a.png")) == (24_000, 24_000)
+    assert size.Size(16).of(2000, 2000, Path("a.png")) == (32_000, 32_000)
 
 
 def test_exports_that_are_refused(tmp_path):
