@@ -210,7 +210,7 @@ def test_names_of_results(tmp_path):
     source = picture(tmp_path / ("n" * 250 + ".png"))
     long = tmp_path / ("n" * 250 + "_x4.png")
     refused(lambda: files.upscale_file(source, long, REPEATING), "Choose a shorter one with -o")
-    (job,) = targets.plan([(source, Path(source.name))], str(tmp_path / "short.png"), lambda source: "_x4.png", "how")
+    (job,) = targets.plan([(source, Path(source.name))], str(tmp_path / "short.png"), lambda source: "_x4.png", lambda source: "how")
     assert files.upscale_file(source, job.target, REPEATING)
     refused(lambda: files.upscale_file(source, source, REPEATING), "Choose another name")
     refused(lambda: files.upscale_file(source, job.target, REPEATING), "Choose another name, or overwrite it with --force")

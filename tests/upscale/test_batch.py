@@ -320,13 +320,13 @@ def test_raw_files_of_cameras_are_passed_over_in_words(tmp_path, capsys):
 
 def test_what_another_process_has_made_meanwhile_is_done(tmp_path):
     source, target = photo(tmp_path / "a.png"), tmp_path / "a_x4.png"
-    jobs = targets.plan([(source, Path("a.png"))], None, lambda source: "_x4.png", "how")
+    jobs = targets.plan([(source, Path("a.png"))], None, lambda source: "_x4.png", lambda source: "how")
 
     def work(source: Path, target: Path, force: bool) -> str:
         target.write_text("made")
         return "done"
 
-    assert batch.run(jobs, work, "how") == [] == batch.run(jobs, work, "how")  # the same plan, as of two that began together
+    assert batch.run(jobs, work) == [] == batch.run(jobs, work)  # the same plan, as of two that began together
     assert target.read_text() == "made" and not list(tmp_path.glob(".partial-*"))
 
 
