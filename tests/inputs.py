@@ -172,6 +172,17 @@ def _raw(path: Path) -> None:
         file.write(DEEP[..., 1], photometric=32803, subfiletype=0, metadata=None, extratags=mosaic)
 
 
+def _big_exif(path: Path) -> None:
+    """A BigTIFF whose tag 34665 names a directory, which stands at the end, with the time at which it was taken."""
+    tifffile.imwrite(path, np.asarray(PHOTO), photometric="rgb", metadata=None, bigtiff=True, extratags=[(34664, "I", 1, 0, True)])
+    content = bytearray(path.read_bytes())
+    begin, at = content.index(struct.pack("<HHQ", 34664, 4, 1)), len(content) + len(content) % 2
+    struct.pack_into("<H", content, begin, 34665)
+    struct.pack_into("<I", content, begin + 12, at)
+    entry = struct.pack("<QHHQQQ", 1, 36867, 2, 20, at + 36, 0)
+    path.write_bytes(content + bytes(len(content) % 2) + entry + b"2024:05:01 12:00:00\0")
+
+
 def _vast(path: Path) -> None:
     with open(path, "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")
@@ -213,6 +224,7 @@ INPUTS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "line.png": ("1 pixel high", _save(PHOTO.crop((0, 0, WIDTH, 1)))),
     "float.tif": ("floating point", lambda path: tifffile.imwrite(path, DEEP[..., 0].astype(np.float32))),
     "tiled.tif": ("16 bits, in tiles, BigTIFF", _tiff(DEEP, tile=(16, 16), bigtiff=True)),
+    "exif.tif": ("EXIF, BigTIFF", _big_exif),
     "premultiplied.tif": ("16 bits, premultiplied alpha", _tiff(PREMULTIPLIED, extrasamples=["assocalpha"])),
     "turned.tif": ("turned by its tag", _tiff(np.asarray(PHOTO), extratags=[(ORIENTATION, "H", 1, 6, True)])),
     "deep_turned.tif": ("16 bits, turned by its tag", _tiff(DEEP, extratags=[(ORIENTATION, "H", 1, 6, True)])),

@@ -210,7 +210,9 @@ def test_names_of_results(tmp_path):
     source = picture(tmp_path / ("n" * 250 + ".png"))
     long = tmp_path / ("n" * 250 + "_x4.png")
     refused(lambda: files.upscale_file(source, long, REPEATING), "Choose a shorter one with -o")
-    (job,) = targets.plan([(source, Path(source.name))], str(tmp_path / "short.png"), lambda source: "_x4.png", lambda source: "how")
+    (job,) = targets.plan(
+        [(source, Path(source.name))], str(tmp_path / "short.png"), lambda source: "_x4.png", lambda source: "how"
+    )
     assert files.upscale_file(source, job.target, REPEATING)
     refused(lambda: files.upscale_file(source, source, REPEATING), "Choose another name")
     refused(lambda: files.upscale_file(source, job.target, REPEATING), "Choose another name, or overwrite it with --force")
@@ -369,9 +371,9 @@ def test_benchmarks_by_hand(tmp_path, paths, monkeypatch):
     folder.mkdir(parents=True)
     refused(lambda: benchmarks.fetch_benchmark("Set5", paths), "Move it away and run the same again")
     folder.rename(tmp_path / "away")
-    for side, size in (("HR", 40), ("LR_x4", 10)):
+    for side, pixels in (("HR", 40), ("LR_x4", 10)):
         (folder / side).mkdir(parents=True)
-        picture(folder / side / "a.png", side=size)
+        picture(folder / side / "a.png", side=pixels)
     assert benchmarks.fetch_benchmark("Set5", paths) == folder and len(list(evaluation.benchmark(folder))) == 1
 
 
@@ -407,9 +409,9 @@ def test_a_benchmark_to_measure(tmp_path, monkeypatch):
     monkeypatch.setattr(measuring, "Judge", lambda keys: raise_(Measuring))
     told = refused(lambda: measuring.measure(["bicubic"], ["Set5"], {}), "python -m srgan fetch Set5")
     assert told.endswith("fetch Set5")
-    for side, size in (("HR", 40), ("LR_x4", 10)):
+    for side, pixels in (("HR", 40), ("LR_x4", 10)):
         (tmp_path / "Set5" / side).mkdir(parents=True)
-        picture(tmp_path / "Set5" / side / "a.png", side=size)
+        picture(tmp_path / "Set5" / side / "a.png", side=pixels)
     with pytest.raises(Measuring):
         measuring.measure(["bicubic"], ["Set5"], {"Set5": tmp_path / "Set5"})
     assert len(list(measuring.open_set("Set5", {"Set5": tmp_path / "Set5"}))) == 1
