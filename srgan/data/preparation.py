@@ -27,6 +27,7 @@ from srgan.data.images import centre_crop, crop_to_scale, degrade, read_image, r
 from srgan.data.sources import Photo
 from srgan.errors import SRGANError
 from srgan.runs.locks import only_one
+from srgan.runs.outside import Damaged, open_regular
 from srgan.runs.paths import PARTIAL, Paths, remove_folder, write_json
 
 FORMAT = 2
@@ -197,12 +198,13 @@ def _in_order_of_content(config: Config, photos: list[Photo], skipped: list[dict
     hashed = []
     for photo in photos:
         try:
-            with open(photo.path, "rb") as file:
+            with open_regular(photo.path) as file:
                 digest = hashlib.file_digest(file, "sha256")
             digest.update(b"%d" % config.seed)
             hashed.append((digest.hexdigest(), photo))
-        except OSError as error:
-            skipped.append({"name": photo.name, "reason": f"cannot be read ({error.strerror})"})
+        except (Damaged, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error).rpartition("(")[2].rstrip(")")
+            skipped.append({"name": photo.name, "reason": f"cannot be read ({reason})"})
     hashed.sort(key=lambda pair: (pair[0], pair[1].name))
     for digest, photo in tqdm(hashed, desc="preparing", unit="photo", disable=None):
         yield photo, digest

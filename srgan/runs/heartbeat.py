@@ -26,6 +26,9 @@ STALE = 3  # intervals without a change after which a session of another machine
 SESSION = {"session": TEXT, "host": TEXT, "pid": whole(1, 2**31 - 1), "started?": TEXT, "time": NUMBER}
 
 
+_HERE: set[str] = set()  # the sessions of this process
+
+
 class Heartbeat:
     """While it is held, other sessions that share the folder are told so, and stop."""
 
@@ -33,6 +36,7 @@ class Heartbeat:
         self._path, self._say = path, say
         self.session = uuid.uuid4().hex  # the name of this life of the run
         self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True)
         self.lost = False  # another session has taken over
 
     def __enter__(self) -> Heartbeat:
@@ -46,11 +50,14 @@ class Heartbeat:
         winner = self._read()
         if winner and winner["session"] != self.session:  # both began in the same moment
             raise self._refusal(winner)
-        threading.Thread(target=self._keep_beating, name="heartbeat", daemon=True).start()
+        _HERE.add(self.session)
+        self._thread.start()
         return self
 
     def __exit__(self, *_) -> None:
         self._stop.set()
+        self._thread.join(INTERVAL)  # else a last beat could come behind the end
+        _HERE.discard(self.session)
         with contextlib.suppress(OSError):
             if not self.lost and (self._read() or {}).get("session") == self.session:
                 self._path.unlink()
@@ -88,6 +95,8 @@ class Heartbeat:
 
     def _is_alive(self, other: dict) -> bool:
         """Whether the session `other` still is: its process on this machine, or else a change of its file."""
+        if other["host"] == _host() and other["pid"] == os.getpid():
+            return other["session"] in _HERE
         if other["host"] == _host():
             return _is_running(other["pid"]) and other.get("started", "") in ("", _started(other["pid"]))
         self._say(

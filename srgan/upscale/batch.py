@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,7 +109,7 @@ def _do(job: Job, work: Callable[[Path, Path, bool], str], force: bool) -> str:
     may_replace = force or job.may_replace
     with only_one(job.target):
         record = Record(job.target.parent)
-        if not force and job.target.exists() and record.is_current(job.target.name, job.source, job.how):
+        if not force and os.path.exists(job.target) and record.is_current(job.target.name, job.source, job.how):
             return "done by another process"
         require_free(job.target, job.source, may_replace)
         said = work(job.source, job.target, may_replace)

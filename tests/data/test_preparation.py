@@ -216,14 +216,14 @@ def test_files_that_cannot_be_used_are_left_out_with_the_reason(photo_folder, pa
     photo = (photo_folder / "rocket.png").read_bytes()
     (photo_folder / "torn.png").write_bytes(photo[: len(photo) // 2])
     (photo_folder / "locked.png").write_bytes(photo + b"\0")
-    read = Path.read_bytes
+    opened = os.open
 
-    def locked(path: Path) -> bytes:
-        if path.name == "locked.png":
+    def locked(path, *arguments, **options) -> int:
+        if str(path).endswith("locked.png"):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return read(path)
+        return opened(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "read_bytes", locked)  # file permissions do not stop an administrator
+    monkeypatch.setattr(os, "open", locked)  # file permissions do not stop an administrator
     dataset = preparation.prepare(prepared_settings(photo_folder), paths)
     assert len(by_name(dataset)) == 7
     said = dict(sentence.split(": ", 1) for sentence in dataset.skipped())

@@ -71,6 +71,23 @@ def test_another_process_with_the_number_of_a_dead_one_is_not_taken_for_it(tmp_p
         assert json.loads(path.read_text())["session"] != "other"
 
 
+def test_no_beat_comes_behind_the_end(tmp_path, monkeypatch):
+    """A kernel lives on when its training has ended: it must not take its own last beat for another session."""
+    monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
+    path, beat = tmp_path / "session.json", Heartbeat._beat
+
+    def slow(self) -> None:
+        time.sleep(0.03)
+        beat(self)
+
+    monkeypatch.setattr(Heartbeat, "_beat", slow)
+    monkeypatch.setattr(threading.Thread, "join", lambda thread, patience, join=threading.Thread.join: join(thread, 5))
+    for _ in range(10):
+        with Heartbeat(path):
+            time.sleep(0.015)
+        assert not path.exists()
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"session": "x"}'])
 def test_a_torn_file_is_nobody(tmp_path, text):
     path = tmp_path / "session.json"
