@@ -97,7 +97,6 @@ class Pack:
         lr = self._pixels[middle:end].reshape(height // SCALE, width // SCALE, 3)
         return lr, hr
 
-
     def _check(self, i: int, pixels: np.ndarray) -> None:
         """Hold photo `i` against its checksum; those of earlier versions have none."""
         if self.index[i].get("crc32") not in (None, zlib.crc32(pixels)):
