@@ -88,6 +88,7 @@ TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/te
         "tests/train/test_training.py::test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one",
     ("srgan/runs/paths.py", "Free some space or choose another place, then run the same again"): "test_places_that_refuse",
     ("srgan/runs/paths.py", "choose another one"): "test_places_that_refuse",
+    ("srgan/runs/paths.py", "choose another place"): "test_places_that_refuse",
     ("srgan/runs/paths.py", "Choose a shorter name"): "test_places_that_refuse",
     ("srgan/runs/paths.py", "If it is on a drive, mount it"): "test_drives_that_are_refused",
     ("srgan/runs/paths.py", "if it is new, make it (mkdir {})"): "test_drives_that_are_refused",

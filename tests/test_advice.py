@@ -435,6 +435,8 @@ def test_places_that_refuse(tmp_path, monkeypatch, full_disk):
     with full_disk(after=100):
         refused(lambda: write(tmp_path / "a"), "Free some space or choose another place, then run the same again")
     write(tmp_path / "a")
+    refused(lambda: write(tmp_path / "a" / "b"), "Something else is in the way: choose another place")
+    write(tmp_path / "c" / "b")
     refused(lambda: write(tmp_path / ("n" * 256)), "Choose a shorter name")
     write(tmp_path / ("n" * 255))
     move = os.replace

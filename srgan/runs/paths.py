@@ -185,6 +185,8 @@ def _advice(error: OSError) -> str:
     """What to do when a file could not be written."""
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "This place is read-only or another person's: choose another one."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return "Something else is in the way: choose another place."
     if error.errno == errno.ENAMETOOLONG:
         return "Choose a shorter name."
     return "Free some space or choose another place, then run the same again."
