@@ -738,7 +738,8 @@ def test_old_sound_stays_in_step_with_the_picture(codec, tmp_path, monkeypatch):
 
     monkeypatch.setattr(clips, "_sound", clicks)
     source = clips.write(tmp_path / ("a.wmv" if codec == "wmav2" else "a.avi"), video="mpeg4", audio=codec, stamps=range(40))
-    assert heard(run(source).path) == pytest.approx(heard(source), abs=0.002) == pytest.approx([0.5, 1.0, 1.5], abs=0.002)
+    assert heard(source) == pytest.approx([0.5, 1.0, 1.5], abs=0.002)
+    assert heard(run(source).path) == pytest.approx(heard(source), abs=0.002)
 
 
 def test_the_tags_of_a_phone_are_kept(tmp_path):
