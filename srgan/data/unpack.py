@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from srgan.runs.paths import PARTIAL, remove_folder
 from srgan.runs.progress import shows_bars
 
 LONGEST_LINK = 4096  # bytes of a link's target, as Linux allows
+# A name that is too long, a file below a file: no other disk would take them.
+OF_THE_ARCHIVE = (None, errno.ENAMETOOLONG, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 Naming = Callable[[str], str | None]  # a member's name in the archive -> its name in the folder, None for what is not wanted
 
 
@@ -63,7 +66,7 @@ def _unpack(archive: Path, folder: Path, naming: Naming) -> None:
     except SRGANError:
         raise
     except Exception as error:  # of damaged archives the two modules raise many kinds, some of them an OSError without a number
-        if getattr(error, "errno", None) is None:
+        if getattr(error, "errno", None) in OF_THE_ARCHIVE:
             advice = "Remove it and run the same again; then it is fetched."
             raise SRGANError(f"{archive} cannot be unpacked: {error}. {advice}") from error
         raise SRGANError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
 
 from srgan.errors import SRGANError
-from srgan.runs.outside import Damaged, open_regular
+from srgan.runs.outside import MOST_JSON, Damaged, open_regular
 from srgan.runs.paths import write_atomically
 
 NOT_LOSSES = ("step", "learning_rate", "images_per_second")
@@ -37,9 +38,11 @@ class History:
 
 
 def read(path: Path) -> list[dict[str, float]]:
-    """The rows of a history, oldest first; none if there is no such file. A last row torn by a crash is left out."""
+    """The rows of a history, oldest first; none if there is no such file, or a vast one. A row torn by a crash is left out."""
     try:
         with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > MOST_JSON:
+                return []
             return parse(file.read().decode("utf-8", "replace"))
     except (Damaged, OSError):
         return []
