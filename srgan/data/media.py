@@ -41,14 +41,14 @@ def picture_format(head: bytes) -> str | None:
 
 def kind(path: Path) -> str | None:
     """ "picture", "film" or None: by the ending of its name; by its first bytes where that tells nothing or several things."""
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):  # those of Path raise on names that are too long
         return None  # a pipe or a device, which may never end
     suffix = path.suffix.lower()
     if suffix in PICTURES:
         return "picture"
     if suffix in FILMS and suffix != ".ts":  # which is what programs in TypeScript end in, too
         return "film"
-    if suffix in SOUNDS + RAWS or not path.is_file():
+    if suffix in SOUNDS + RAWS or not os.path.isfile(path):
         return None
     try:
         with open(path, "rb") as file:
@@ -62,7 +62,7 @@ def kind(path: Path) -> str | None:
 
 def is_lossy(path: Path) -> bool:
     """Whether the file at `path` is a picture of a kind that loses detail when it is saved: JPEG, AVIF, HEIC, lossy WebP."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         return False
     try:
         with open(path, "rb") as file:

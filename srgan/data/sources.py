@@ -39,7 +39,10 @@ class Photo:
 
     @property
     def bytes(self) -> int:
-        return self.path.stat().st_size
+        try:
+            return self.path.stat().st_size
+        except OSError:  # it has gone since it was found: whoever reads it will say so
+            return 0
 
 
 def photos(dataset: str, downloads: Path = PROJECT / "data" / "downloads", may_fetch: bool = True) -> list[Photo]:

@@ -29,7 +29,7 @@ def find(inputs: list[Path], out: Path | None = None, say: Say = tqdm.write) -> 
     found: list[tuple[Path, Path]] = []
     failed: list[str] = []
     for path in inputs:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # of Path raises on names that are too long
             found.append((path, Path(path.name)))
             continue
         locked: list[OSError] = []

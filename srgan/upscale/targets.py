@@ -116,14 +116,14 @@ def plan(found: list[tuple[Path, Path]], out: str | None, ending: Callable[[Path
     if out is not None and len(found) == 1 and is_file(out):
         target = Path(out)
         record = Record(target.parent)
-        own = found[0][0].exists() and record.of(found[0][0], how(found[0][0])) == target.name
+        own = os.path.exists(found[0][0]) and record.of(found[0][0], how(found[0][0])) == target.name
         return [_job(found[0][0], target, own, record, how(found[0][0]))]
     records: dict[Path, Record] = {}
     jobs, taken = [], set()
     for source, inside in found:
         place = source if out is None else Path(out) / inside
         record = records.setdefault(place.parent, Record(place.parent))
-        name = record.of(source, how(source)) if source.exists() else None
+        name = record.of(source, how(source)) if os.path.exists(source) else None
         own = name is not None and place.parent / name not in taken
         if not own:
             name = next(name for name in _names(place, source, ending(source)) if _is_free(place.parent / name, record, taken))

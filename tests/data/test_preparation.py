@@ -16,7 +16,7 @@ import skimage.io
 from PIL import Image
 
 from srgan.config import Config, settings
-from srgan.data import images, preparation
+from srgan.data import images, preparation, sources
 from srgan.data.dataset import SPLITS, Dataset, random_patch
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT, Paths
@@ -429,6 +429,19 @@ def test_a_large_pack_is_checked_photo_by_photo(photo_folder, paths, monkeypatch
         mapped.train.pair(1)
     shutil.rmtree(str(told.value).partition("Remove the folder ")[2].partition(" and ")[0])
     assert preparation.prepare(config, paths).train.pair(1)
+
+
+def test_a_photo_that_vanishes_meanwhile_is_named(photo_folder, paths, monkeypatch):
+    photos = sources.photos
+
+    def found(*arguments, **options):
+        listed = photos(*arguments, **options)
+        (photo_folder / "rocket.png").unlink(missing_ok=True)
+        return listed
+
+    monkeypatch.setattr(sources, "photos", found)
+    dataset = preparation.prepare(prepared_settings(photo_folder), paths)
+    assert list(dataset.skipped()) == ["rocket.png: cannot be read (No such file or directory)"] and len(by_name(dataset)) == 5
 
 
 def test_a_data_set_may_have_a_name_of_250_letters(photo_folder, paths):

@@ -296,6 +296,12 @@ def test_a_pipe_is_never_opened(tmp_path, upscale, capsys):
     assert upscale(tmp_path / "b.png") == 1 and "is no regular file" in capsys.readouterr().err
 
 
+def test_a_name_that_no_disk_takes_costs_no_other(tmp_path, upscale, capsys):
+    photo(tmp_path / "a.png")
+    assert upscale("n" * 5000 + ".png", tmp_path / "a.png", "-o", tmp_path / "o") == 1
+    assert results(tmp_path / "o") == ["a_x4.png"] and "1 of 2 failed" in capsys.readouterr().err
+
+
 def test_a_result_is_as_private_as_its_source(tmp_path, upscale):
     photo(tmp_path / "a.png").chmod(0o600)
     assert upscale(tmp_path) == 0
