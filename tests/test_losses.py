@@ -121,11 +121,36 @@ def test_a_grid_costs_as_much_as_it_is_strong_and_noise_of_that_strength_little(
     assert float(losses.phase_loss(PHOTO, PHOTO + 2 * stripes)) == pytest.approx(2 * grid, rel=1e-3)
 
 
+def dashes(strength: float) -> np.ndarray:
+    """Cells of one value each, at random: no place of a cell stands out, and all steps lie between cells."""
+    cells = np.random.default_rng(1).choice([-strength, strength], (24, 24)).astype(np.float32)
+    return np.kron(cells, np.ones((4, 4), np.float32))[None, :, :, None] * np.ones(3, np.float32)
+
+
+def test_cells_that_show_cost_though_no_place_stands_out_and_texture_costs_little():
+    texture = np.random.default_rng(0).permutation(dashes(0.05).ravel()).reshape(PHOTO.shape)
+    shown, fine = (float(losses.step_loss(PHOTO, PHOTO + added)) for added in (dashes(0.05), texture))
+    assert float(losses.step_loss(PHOTO, PHOTO)) == 0
+    assert shown > 2 * float(losses.phase_loss(PHOTO, PHOTO + dashes(0.05))) and fine < shown / 4
+    assert float(losses.step_loss(PHOTO, PHOTO + dashes(0.1))) > 1.5 * shown
+
+
+def test_the_loss_on_steps_is_the_difference_of_the_steps_of_places():
+    def by_place(image, axis):
+        step = np.abs(image - np.roll(image, -1, axis))
+        places = np.array([np.take(step, range(k, 96, 4), axis).mean() for k in range(4)])
+        return places - places.mean()
+
+    sr = PHOTO + dashes(0.05)
+    expected = sum(np.abs(by_place(PHOTO[0], axis) - by_place(sr[0], axis)).mean() for axis in (0, 1))
+    assert float(losses.step_loss(PHOTO, sr)) == pytest.approx(expected, rel=1e-3)
+
+
 def test_the_loss_is_weighed_and_left_out_at_0():
     sr = PHOTO + 0.1 * np.arange(96, dtype=np.float32)[:, None] % 0.3
     assert float(losses.weighted_phase_loss(settings().loss, PHOTO, sr)) == 0
     with_phases = losses.weighted_phase_loss(settings(phase_weight=3).loss, PHOTO, sr)
-    assert float(with_phases) == pytest.approx(3 * float(losses.phase_loss(PHOTO, sr)))
+    assert float(with_phases) == pytest.approx(3 * float(losses.phase_loss(PHOTO, sr) + losses.step_loss(PHOTO, sr)))
 
 
 def test_pictures_smaller_than_a_window_are_one_window():
