@@ -42,7 +42,7 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
             command.add_argument(*flags, **how)
     for name in ("SIGTERM", "SIGHUP"):  # they end any work as Ctrl-C does, with its temporary files removed
         number = getattr(signal, name, None)
-        if number and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # as it is under nohup
+        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(number, signal.default_int_handler)
     try:
@@ -212,14 +212,11 @@ def measure(options: argparse.Namespace) -> None:
     """How pictures look, in numbers."""
     load_tensorflow()
     from srgan.results import evaluation, measuring, scores
-    from srgan.runs.paths import write_json
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "measure"))
     results = measuring.measure(options.methods, options.sets.split(","), folders, options.json)
     print(measuring.table(results))
     print(scores.left_out(results["measures"]))
-    if options.json:
-        write_json(options.json, results)
 
 
 def study(options: argparse.Namespace) -> None:
@@ -339,7 +336,7 @@ COMMANDS: Commands = {
                      help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14); "
                           "Set14:jpeg50: of damaged LR, Set14:all: each of nine damages (docs/degraded.md)"),
             argument("--json", type=Path, metavar="FILE",
-                     help="write the numbers; what it has already of the same weights and images is not measured again"),
+                     help="keep the numbers there; what it has already of the same weights and images is not measured again"),
         ],
     ),
     "study": (

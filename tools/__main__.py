@@ -53,11 +53,12 @@ def ship(options: argparse.Namespace) -> None:
     load_tensorflow()
     from srgan.results import evaluation, scores
     from srgan.runs import weights
-    from tools import readme, ship
+    from tools import readme, ship, weights_page
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "ship"))
     source = options.weights or weights.find(options.name)
-    target = ship.ship(options.name, source, options.photos, folders)
+    everything = not scores.left_out(scores.Judge(evaluation.SHOWN).keys)
+    target = ship.ship(options.name, source, options.photos, folders, weights_page.KEPT if everything else None)
     _tell("wrote", [target, *readme.update_weights()])
     print(ship.table())
     print(scores.left_out(weights.card(target)["scores"][ship.LOOKS]))
@@ -84,6 +85,27 @@ def study_docs(options: argparse.Namespace) -> None:
     from tools import readme
 
     _tell("wrote", readme.update_study(options.folder))
+
+
+def weights_page(options: argparse.Namespace) -> None:
+    """The tables and figures of docs/weights.md."""
+    load_tensorflow()
+    from srgan.results import evaluation
+    from tools import weights_page
+
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "weights-page"))
+    _tell("wrote", weights_page.update(folders, sets=tuple(options.sets.split(","))))
+
+
+def details(options: argparse.Namespace) -> None:
+    """The sheet of details."""
+    load_tensorflow()
+    from srgan.results import evaluation
+    from tools import details
+
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "details"))
+    places = tuple(options.places.split(",")) if options.places else ()
+    _tell("wrote", [details.make(folders, options.output or details.SHEET, tuple(options.methods) or details.NAMES, places)])
 
 
 def _tell(verb: str, paths: list[Path]) -> None:
@@ -121,6 +143,18 @@ COMMANDS: Commands = {
                      help="a run's .weights.h5, its card beside it (default: those that are in model/, to measure them anew)"),
             argument("--photos", default="", metavar="TEXT",
                      help="the photos that they learned from, and their licence (default: what the card says)"),
+        ],
+    ),
+    "weights-page": (
+        weights_page, "measure all methods, those of others, the dial and the ensemble, and write them into docs/weights.md",
+        [argument("--sets", default="Set14,BSD100", metavar="SET,SET", help="benchmarks; the first has the figures")],
+    ),
+    "details": (
+        details, "write a sheet of 20 enlarged details, docs/details.jpg",
+        [
+            argument("methods", nargs="*", metavar="METHOD", help="as for `srgan measure` (default: bicubic srresnet srgan)"),
+            argument("--places", metavar="WHAT,WHAT", help="only these, as `face,letters`"),
+            argument("-o", "--output", type=Path, metavar="FILE", help="another place for the sheet"),
         ],
     ),
     "stamp": (stamp, "write the repository's address (pyproject.toml) into notebooks and README", []),

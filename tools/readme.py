@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from srgan.data import images, sources
@@ -101,6 +103,13 @@ def _write_smaller(source: Path, target: Path) -> None:
         _write_jpeg(
             picture.convert("RGB").resize((picture.width * 2 // 3, picture.height * 2 // 3), Image.Resampling.LANCZOS), target
         )
+
+
+def write_figure(figure: Figure, target: Path) -> None:
+    """A figure of matplotlib as JPEG."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    _write_jpeg(Image.open(content).convert("RGB"), target)
 
 
 def _write_jpeg(picture: Image.Image, target: Path) -> None:

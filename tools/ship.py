@@ -8,23 +8,23 @@ from pathlib import Path
 from srgan import presets
 from srgan.config import Config
 from srgan.errors import SRGANError
-from srgan.results import evaluation
-from srgan.results.scores import MEASURES, Judge
+from srgan.results import evaluation, measuring
+from srgan.results.scores import MEASURES
 from srgan.results.tables import Table
 from srgan.runs import paths, weights
-from srgan.upscale import network
 
 BENCHMARKS = ("Set5", "Set14", "BSD100")  # that a card has the scores of
 LOOKS = "BSD100"  # the one whose measures of looks stand in README
 COLUMNS = ("st_lpips", "frechet", "niqe", "grid", "detail")  # of these
 
 
-def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path:
+def ship(name: str, source: Path, photos: str, folders: dict[str, Path], kept: Path | None = None) -> Path:
     """Bring the weights at `source` to model/ under `name`, measured on the benchmarks in `folders`; returns their new path.
 
     `photos`: those that they learned from and their licence, in words; empty: as the card at `source` has it, so that weights that
-    are there can be measured anew. Measures whose files are not named are left out. Raises SRGANError for another name than those
-    of `weights.SHIPPED`, for weights that are missing or damaged, if a benchmark of BENCHMARKS is missing, and without photos.
+    are there can be measured anew. `kept`: as in `measuring.measure`. Measures whose files are not named are left out. Raises
+    SRGANError for another name than those of `weights.SHIPPED`, for weights that are missing or damaged, if a benchmark of
+    BENCHMARKS is missing, and without photos.
     """
     if name not in weights.SHIPPED:
         raise SRGANError(f"The weights that come with the project are {', '.join(weights.SHIPPED)}; there is no {name}.")
@@ -35,14 +35,18 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path]) -> Path
     photos = photos or card.get("photos", "")
     if not photos:
         raise SRGANError(f"{source.name} does not tell what it learned from: --photos TEXT, with the photos and their licence.")
-    upscaler, judge = {name: network.load(source)}, Judge(evaluation.SHOWN)
-    scores = {each: evaluation.measure(evaluation.benchmark(folders[each]), upscaler, judge)[1][name] for each in BENCHMARKS}
+    measured = measuring.measure([str(source)], list(BENCHMARKS), folders, kept)["sets"]
+    scores = {each: _numbers(next(iter(measured[each].values()))) for each in BENCHMARKS}
     target = weights.find(name)
     content = source.read_bytes()
     paths.write_atomically(target, lambda temporary: temporary.write_bytes(content))
     told = _told(card) | {"before": [_told(training) for training in card["before"]], "scores": scores, "photos": photos}
     paths.write_json(weights.card_path(target), told | {"network": card["network"], "sha256": card["sha256"]})
     return target
+
+
+def _numbers(row: dict) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key in (*MEASURES, "images")}
 
 
 def _told(training: dict) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,19 +18,15 @@ from srgan.results.evaluation import TestImage
 from srgan.results.scores import HR, MEASURES, Judge
 from srgan.results.tables import Table
 from srgan.runs import weights
-from srgan.runs.outside import NUMBER, TEXT, read_json, whole
+from srgan.runs.outside import TEXT, read_json, whole
+from srgan.runs.paths import write_json
 from srgan.upscale import network
 from srgan.upscale.ensemble import SelfEnsemble
 
 CLASSIC = {"nearest": network.nearest, "bicubic": network.bicubic}
-KEYS = ("psnr_y", "st_lpips", "lpips", "frechet", "niqe", "grid", "detail")  # that are measured
-ENSEMBLE = "+ensemble"
-RESULTS = {  # of the file that --json writes
+KEPT = {  # of the file that keeps what was measured: rows by `Method.of`
     "measures": {...: TEXT},
-    "sets": {...: {...: {"images": whole(), ...: evaluation.SCORE}}},
-    "of": {...: TEXT},
-    "inputs": {...: TEXT},
-    "seconds": {...: NUMBER},
+    "sets": {...: {"inputs": TEXT, "rows": {...: {"method": TEXT, "images": whole()}}}},
 }
 
 
@@ -59,17 +56,15 @@ def method(name: str) -> Method:
     """
     if name in CLASSIC or name.startswith("peer:"):
         return Method(name, name)
-    plain = name.removesuffix(ENSEMBLE)
-    stem, at, strength = plain.rpartition("@") if "@" in plain else (plain, "", "1")
-    try:
-        strength = float(strength)
-    except ValueError:
-        raise SRGANError(f"{name}: behind @ stands a strength from 0 to 1, such as srgan@0.5, not {strength}.") from None
+    stem, strength, ensemble = re.fullmatch(r"(.*?)(?:@(\d*\.?\d+))?(\+ensemble)?", name, re.DOTALL).groups()
+    strength = float(strength or 1)
     path = weights.find(stem)
     shown = stem if stem in weights.SHIPPED else f"{path.parent.name}/{path.name.removesuffix('.weights.h5')}"
-    ending = f"{at}{strength:g}" * bool(at) + ENSEMBLE * name.endswith(ENSEMBLE)
-    start = f" from {weights.card(weights.find('srresnet'))['sha256']}" if strength < 1 else ""
-    return Method(shown + ending, f"{weights.card(path)['sha256']}{ending}{start}", path, strength, name.endswith(ENSEMBLE))
+    ending = f"@{strength:g}" * (strength != 1) + (ensemble or "")
+    of = weights.card(path)["sha256"] + ending
+    if strength != 1:
+        of += f" from {weights.card(weights.find('srresnet'))['sha256']}"
+    return Method(shown + ending, of, path, strength, bool(ensemble))
 
 
 def open_set(name: str, folders: dict[str, Path]) -> Iterator[TestImage]:
@@ -97,34 +92,35 @@ def _inputs(name: str, folders: dict[str, Path]) -> str:
     return dataset.read_manifest(Path(name))["sha256"]["test"]
 
 
-def measure(names: list[str], sets: list[str], folders: dict[str, Path], earlier: Path | None = None) -> dict:
-    """Everything: {"measures", "sets": {SET: {METHOD: {MEASURE: number, "images": count}}}, "of", "inputs", "seconds"}.
+def measure(names: list[str], sets: list[str], folders: dict[str, Path], kept: Path | None = None) -> dict:
+    """Everything: {"measures", "inputs" (what the sets are), "sets": {SET: {METHOD: {MEASURE: number, "images", "seconds"}}}}.
 
-    What the file `earlier` has of the same weights, images and measures is not measured again. "seconds": of CPU time, for an
-    image of the first set in the mean. Raises SRGANError for what is not there.
+    What the file `kept` has of the same weights, images and measures is not measured again; what is new is added to it after each
+    set. "seconds": of CPU time for an image. Raises SRGANError for what is not there.
     """
-    methods = {found.shown: found for found in map(method, names)}
+    methods = [method(name) for name in names]
     sets = degraded.expanded(sets)
     for name, _ in map(degraded.split, sets):
         _refuse_unknown(name, folders)
-    judge = Judge(KEYS)
-    results = {
-        "measures": {key: MEASURES[key].about for key in judge.keys},
-        "of": {shown: each.of for shown, each in methods.items()},
-        "inputs": {Path(name).name: _inputs(name, folders) for name in sets},
-    }
-    known = _known(earlier, results)
-    opened = {name: _Timed(each.open()) for name, each in methods.items() if any(name not in known[s] for s in results["inputs"])}
-    seconds = known.pop("seconds")
+    judge = Judge(evaluation.SHOWN)
+    store = _read(kept, {key: MEASURES[key].about for key in judge.keys})
+    opened: dict[str, network.Upscaler] = {}
+    results = {}
     for name in sets:
-        shown = Path(name).name
-        new = {each: upscaler for each, upscaler in opened.items() if each not in known[shown]}
-        if new or HR not in known[shown]:
-            images = tqdm(list(open_set(name, folders)), desc=shown, unit="image", disable=None)
-            known[shown] |= evaluation.measure(images, new, judge)[1]
-        seconds |= {each: upscaler.mean() for each, upscaler in new.items() if each not in seconds}
-    rows = {name: {each: found[each] for each in (*methods, HR)} for name, found in known.items()}
-    return results | {"sets": rows, "seconds": {each: seconds[each] for each in methods}}
+        known = _rows(store, Path(name).name, _inputs(name, folders))
+        new = {each.of: each for each in methods if each.of not in known}
+        if new:
+            opened |= {of: each.open() for of, each in new.items() if of not in opened}
+            timed = {of: _Timed(opened[of]) for of in new}
+            images = tqdm(list(open_set(name, folders)), desc=Path(name).name, unit="image", disable=None)
+            means = evaluation.measure(images, timed, judge)[1]
+            known |= {of: {"method": new[of].shown, "seconds": timed[of].mean()} | means[of] for of in new}
+            known[HR] = {"method": HR} | means[HR]
+            if kept:
+                write_json(kept, store)
+        results[Path(name).name] = {each.shown: known[each.of] for each in methods} | {HR: known[HR]}
+    inputs = {name: store["sets"][name]["inputs"] for name in results}
+    return {"measures": store["measures"], "inputs": inputs, "sets": results}
 
 
 def _refuse_unknown(name: str, folders: dict[str, Path]) -> None:
@@ -136,20 +132,22 @@ def _refuse_unknown(name: str, folders: dict[str, Path]) -> None:
     raise SRGANError(f"There is no benchmark {name} here, nor a folder of that name: python -m srgan fetch {name}")
 
 
-def _known(earlier: Path | None, results: dict) -> dict[str, dict]:
-    """{set: {method: what `earlier` says}} of methods, sets and measures that are the same; and their seconds."""
-    nothing = {name: {} for name in results["inputs"]} | {"seconds": {}}
-    if earlier is None or not earlier.is_file():
-        return nothing
-    found = read_json(earlier, RESULTS)
-    if found["measures"] != results["measures"]:
-        return nothing
-    same = {each for each, of in results["of"].items() if found["of"].get(each) == of} | {HR}
-    known = {name: {} for name in results["inputs"]}
-    for name, key in results["inputs"].items():
-        if found["inputs"].get(name) == key:
-            known[name] = {each: values for each, values in found["sets"][name].items() if each in same}
-    return known | {"seconds": {each: taken for each, taken in found["seconds"].items() if each in same}}
+def _read(kept: Path | None, measures: dict[str, str]) -> dict:
+    """What the file has; nothing yet if it is not there. Raises SRGANError if it is of other measures, or damaged."""
+    if not (kept and kept.is_file()):
+        return {"measures": measures, "sets": {}}
+    found = read_json(kept, KEPT)
+    if found["measures"] != measures:
+        other = ", ".join(key for key in MEASURES if found["measures"].get(key) != measures.get(key))
+        raise SRGANError(f"{kept} was measured with other measures ({other}). Name their files (docs/lpips.md), or another --json.")
+    return found
+
+
+def _rows(store: dict, name: str, inputs: str) -> dict[str, dict]:
+    """The rows of a set in the store, none if its images were others."""
+    if store["sets"].get(name, {}).get("inputs") != inputs:
+        store["sets"][name] = {"inputs": inputs, "rows": {}}
+    return store["sets"][name]["rows"]
 
 
 class _Timed:
@@ -168,7 +166,7 @@ class _Timed:
         return round(float(np.mean(self._seconds[1:] or self._seconds)), 4)
 
 
-def table(results: dict) -> Table:
+def table(results: dict, measures: tuple[str, ...] = evaluation.SHOWN) -> Table:
     """A row a set and method."""
     names = {f"peer:{name}": shown for name, shown in peers.NAMES.items()}
-    return evaluation.table(results, names=names, others={})
+    return evaluation.table(results, measures, names, others={})

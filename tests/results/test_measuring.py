@@ -11,7 +11,7 @@ from PIL import Image
 from srgan.__main__ import main
 from srgan.errors import SRGANError
 from srgan.models import networks
-from srgan.results import evaluation, measuring, peers, perceptual
+from srgan.results import evaluation, measuring, peers, perceptual, scores
 from srgan.runs import weights
 from srgan.upscale import network
 
@@ -48,7 +48,7 @@ def test_methods_are_meant_by_name_strength_and_ensemble(project, monkeypatch):
     assert measuring.method("bicubic").open() is network.bicubic
     file = str(project / "model" / "srgan.weights.h5")
     assert [measuring.method(name).shown for name in ("srgan", "srgan@0.50+ensemble", file + "@1")] == [
-        "srgan", "srgan@0.5+ensemble", "model/srgan@1"]  # fmt: skip
+        "srgan", "srgan@0.5+ensemble", "model/srgan"]  # fmt: skip
     lr = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     ends = [measuring.method(name).open()(lr).astype(int) for name in ("srresnet", "srgan")]
     for sr, name in zip(ends, ("srgan@0", "srgan@1"), strict=True):
@@ -62,7 +62,7 @@ def test_methods_are_meant_by_name_strength_and_ensemble(project, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("srgan@much", "behind @ stands a strength from 0 to 1"), ("waifu", "no weights named waifu"), ("waifu@0.5", "named waifu")],
+    [("srgan@much", "no weights named srgan@much"), ("waifu", "no weights named waifu"), ("waifu@0.5", "named waifu")],
 )
 def test_a_name_of_nothing_is_told(project, name, words):
     with pytest.raises(SRGANError, match=words):
@@ -78,24 +78,27 @@ def test_the_command_prints_a_table_and_measures_only_what_is_new(project, folde
     file = tmp_path / "measured.json"
     assert main(["measure", "bicubic", "srgan", "--sets", "Set5", "--json", str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "| set (images) | method | PSNR-Y, dB | grid | detail |"
-    assert lines[4].startswith("| Set5 (2) | HR |  | ") and lines[-1].startswith("Not measured here: ST-LPIPS (SRGAN_LPIPS_ALEX")
-    first = json.loads(file.read_text())
+    assert lines[0] == "| set (images) | method | PSNR-Y, dB | SSIM-Y | grid | detail |"
+    assert lines[4].startswith("| Set5 (2) | HR |  |  | ") and lines[-1].startswith("Not measured here: ST-LPIPS (SRGAN_LPIPS_ALEX")
+    rows = json.loads(file.read_text())["sets"]["Set5"]["rows"]
     _, means = evaluation.measure(evaluation.benchmark(folders["Set5"]), {"bicubic": network.bicubic})
-    assert first["sets"]["Set5"]["bicubic"]["psnr_y"] == means["bicubic"]["psnr_y"] and set(first["seconds"]) == {
-        "bicubic",
-        "srgan",
-    }
+    assert rows["bicubic"]["psnr_y"] == means["bicubic"]["psnr_y"] and rows["bicubic"]["seconds"] >= 0
 
     opened = []
     real = network.load
     monkeypatch.setattr(network, "load", lambda path, strength: opened.append(strength) or real(path, strength))
-    assert main(["measure", "bicubic", "srgan@0.5", "srgan", "--sets", "Set5", "--json", str(file)]) == 0
-    assert opened == [0.5]
-    second = json.loads(file.read_text())
-    assert list(second["sets"]["Set5"]) == ["bicubic", "srgan@0.5", "srgan", "HR"]
-    assert second["sets"]["Set5"]["srgan"] == first["sets"]["Set5"]["srgan"]
-    (folders["Set5"] / "LR_x4" / "b.png").unlink()  # other images: nothing of it stands
-    (folders["Set5"] / "HR" / "b.png").unlink()
-    assert main(["measure", "srgan", "--sets", "Set5", "--json", str(file)]) == 0
-    assert opened == [0.5, 1.0] and json.loads(file.read_text())["sets"]["Set5"]["srgan"]["images"] == 1
+    copy = project / "run" / "srgan.weights.h5"  # the same weights elsewhere
+    copy.parent.mkdir()
+    for ending in (".weights.h5", ".json"):
+        copy.with_name(f"srgan{ending}").write_bytes((project / "model" / f"srgan{ending}").read_bytes())
+    found = measuring.measure(["bicubic", "srgan@0.5", str(copy)], ["Set5"], folders, file)["sets"]["Set5"]
+    assert opened == [0.5] and list(found) == ["bicubic", "srgan@0.5", "run/srgan", "HR"]
+    assert found["run/srgan"] in rows.values() and len(json.loads(file.read_text())["sets"]["Set5"]["rows"]) == 4
+    for side in ("HR", "LR_x4"):
+        (folders["Set5"] / side / "b.png").unlink()  # other images: nothing of it stands
+    assert measuring.measure(["srgan"], ["Set5"], folders, file)["sets"]["Set5"]["srgan"]["images"] == 1
+    assert opened == [0.5, 1.0]
+    seeing = scores.MEASURES["niqe"]._replace(open=lambda: lambda hr, sr: 5.0)
+    monkeypatch.setitem(scores.MEASURES, "niqe", seeing)
+    with pytest.raises(SRGANError, match=r"was measured with other measures \(niqe\)"):
+        measuring.measure(["srgan"], ["Set5"], folders, file)
