@@ -146,6 +146,7 @@ class Loss(Group):
     # D judges each picture alone, or HR against SR: the relativistic average GAN (Jolicoeur-Martineau 2018).
     adversarial: Literal["standard", "relativistic"] = setting("standard")
     adversarial_weight: float = setting(1e-3, at_least=0)
+    matching_weight: float = setting(0.0, at_least=0)  # of D's own features of HR and SR (losses.feature_matching)
     phase_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the two losses on what repeats every 4 pixels (losses.py)
     total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator
     real_label: float = setting(1.0)  # D's target for HR

@@ -52,6 +52,22 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 
 
+def weighted_matching(settings: Loss, of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
+    """Feature matching at its weight; 0 without computing it where that is 0."""
+    return settings.matching_weight * feature_matching(of_hr, of_sr) if settings.matching_weight else tf.constant(0.0)
+
+
+def feature_matching(of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
+    """Mean absolute difference of D's features of HR and of SR, the mean over its layers (pix2pixHD, Wang et al. 2018, eq. 3).
+
+    With D^(i) the features of layer i, of T: sum_i mean |D^(i)(HR) - D^(i)(SR)| / T. A perceptual loss without a trained network.
+    Those of HR take no gradient.
+    """
+    pairs = zip(of_hr, of_sr, strict=True)
+    differences = [tf.cast(tf.abs(tf.stop_gradient(a) - b), tf.float32) for a, b in pairs]
+    return tf.add_n([tf.reduce_mean(difference) for difference in differences]) / len(differences)
+
+
 def weighted_total_variation(settings: Loss, sr: tf.Tensor) -> tf.Tensor:
     """The total variation at its weight; 0 without computing it where that is 0."""
     return settings.total_variation_weight * total_variation(sr) if settings.total_variation_weight else tf.constant(0.0)

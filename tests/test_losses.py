@@ -155,3 +155,23 @@ def test_the_loss_is_weighed_and_left_out_at_0():
 
 def test_pictures_smaller_than_a_window_are_one_window():
     assert float(losses.phase_loss(PHOTO[:, :16, :16], PHOTO[:, :16, :16] + np.eye(16, dtype=np.float32)[None, ..., None])) > 0
+
+
+# Feature matching -----------------------------------------------------------------------------------------------------
+
+
+def test_feature_matching_is_the_mean_over_layers_of_absolute_differences_and_moves_sr_alone():
+    hr, sr = tf.constant(HR), tf.constant(SR)
+    with tf.GradientTape() as tape:
+        tape.watch([hr, sr])
+        loss = losses.feature_matching([hr, 3 * hr], [sr, 3 * sr])
+    assert float(loss) == pytest.approx(2 * np.mean(np.abs(HR - SR)), rel=1e-5)
+    to_hr, to_sr = tape.gradient(loss, [hr, sr], unconnected_gradients="zero")
+    np.testing.assert_array_equal(to_hr, 0)
+    np.testing.assert_allclose(to_sr, 2 * np.sign(SR - HR) / HR.size, rtol=1e-5)
+
+
+def test_feature_matching_is_weighed_and_left_out_at_0():
+    assert float(losses.weighted_matching(settings().loss, [], [])) == 0
+    weighed = losses.weighted_matching(settings(matching_weight=3).loss, [HR], [SR])
+    assert float(weighed) == pytest.approx(3 * np.mean(np.abs(HR - SR)))

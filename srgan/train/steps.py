@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from srgan import losses
@@ -76,6 +77,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
     """
     generator, discriminator = state.generator, state.discriminator
     g_optimizer, d_optimizer = state.g_optimizer, state.d_optimizer
+    seen = with_features(config, discriminator)
 
     def step(batch: Batch):
         tape = tf.GradientTape(persistent=True)
@@ -83,7 +85,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             sr = generator(batch.lr, training=True)
             phases = losses.weighted_phase_loss(config.loss, batch.hr, sr)
             hr, sr = rolled(config, batch, batch.hr, sr)
-            d_of_hr, d_of_sr = discriminator(hr, training=True), discriminator(sr, training=True)
+            (d_of_hr, features_hr), (d_of_sr, features_sr) = seen(hr), seen(sr)
             hr_logits, sr_logits = judged(config, d_of_hr, d_of_sr)
 
             # D learns to tell HR from SR (paper eq. 2, the inner maximum) ...
@@ -95,10 +97,11 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         # ... and G to be like HR in content while D takes SR for HR (paper eq. 3).
         with tape:
             if config.optimization.alternate:
-                d_of_sr = discriminator(sr, training=True)
+                d_of_sr, features_sr = seen(sr)
             content = losses.content_loss(config.loss, features, hr, sr)
             adversarial = losses.adversarial_loss(config.loss, *judged(config, d_of_hr, d_of_sr), batch.wanted)
             g_loss = content + config.loss.adversarial_weight * adversarial
+            g_loss += losses.weighted_matching(config.loss, features_hr, features_sr)
             g_loss += phases + losses.weighted_total_variation(config.loss, sr)
         g_gradients = gradients(tape, g_loss, generator, g_optimizer)
         if not config.optimization.alternate:
@@ -109,6 +112,20 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         return told | d_outputs(hr_logits, sr_logits)
 
     return step
+
+
+def with_features(config: Config, discriminator: keras.Model) -> Callable[[tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]:
+    """D as a function from images to its logits and, where feature matching wants them, what is behind each of its leaky ReLUs."""
+    if not config.loss.matching_weight:
+        return lambda images: (discriminator(images, training=True), [])
+    found = [layer.output for layer in discriminator.layers if "leaky" in layer.name]
+    observed = keras.Model(discriminator.input, [discriminator.output, *found])
+
+    def seen(images: tf.Tensor):
+        logits, *features = observed(images, training=True)
+        return logits, features
+
+    return seen
 
 
 def judged(config: Config, hr_logits: tf.Tensor, sr_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from srgan.data import images
 from srgan.results import palette
@@ -90,3 +91,31 @@ def d_figure(pictures: dict[str, np.ndarray], maps: dict[str, np.ndarray], side:
         axes.set(title=f"{name}: mean D = {maps[name].mean():.2f}", xticks=[], yticks=[], xlim=(0, width), ylim=(height, 0))
     figure.colorbar(shown, ax=list(panels), shrink=0.8, label="D: probability of a photo")
     return figure
+
+
+def players() -> Figure:
+    """Who learns from what: in each half of a step one network learns (green) and the other stands still (grey)."""
+    figure = Figure(figsize=(11, 2.9), layout="constrained")
+    boxes = {"LR": (0, 0.5), "G": (2, 0.5), "SR": (4, 0.5), "HR": (4, 1.7), "D": (6, 1.1), "verdict": (8, 1.1)}
+    halves = {"D learns: HR is real, SR is false": "D", "G learns: D shall say real of SR": "G"}
+    for axes, (title, learner) in zip(figure.subplots(1, 2), halves.items(), strict=True):
+        for name, (left, bottom) in boxes.items():
+            color = palette.GREEN if name == learner else palette.GRAY if name in "GD" else palette.BLUE
+            axes.add_patch(FancyBboxPatch((left, bottom), 1.1, 0.6, "round,pad=0.04", facecolor=color, alpha=0.3, edgecolor=color))
+            axes.text(left + 0.55, bottom + 0.3, name, ha="center", va="center", fontsize=10)
+        forward = [("LR", "G"), ("G", "SR"), ("SR", "D"), ("D", "verdict"), *([("HR", "D")] if learner == "D" else [])]
+        for start, end in forward:
+            _arrow(axes, boxes[start], boxes[end], "black", 0.0)
+        back = [("verdict", "D")] if learner == "D" else [("verdict", "D"), ("D", "SR"), ("SR", "G")]
+        for start, end in back:
+            _arrow(axes, boxes[end], boxes[start], palette.RED, -0.35)
+        axes.set(xlim=(-0.3, 9.4), ylim=(-0.2, 2.6))
+        axes.set_title(title, fontsize=11)
+        axes.axis("off")
+    return figure
+
+
+def _arrow(axes, left: tuple[float, float], right: tuple[float, float], color: str, below: float) -> None:
+    """From box to box, to the right; or, where it lies `below`, back again."""
+    start, end = (left[0] + 1.15, left[1] + 0.3 + below), (right[0] - 0.05, right[1] + 0.3 + below)
+    axes.annotate("", *((start, end) if below else (end, start)), arrowprops={"arrowstyle": "->", "color": color})
