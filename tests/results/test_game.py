@@ -28,3 +28,11 @@ def test_in_each_half_of_a_step_one_network_is_drawn_as_learning():
         names = [text.get_text() for text in axes.texts if text.get_text()]
         green = [name for name, box in zip(names, axes.patches, strict=False) if box.get_facecolor()[:3] == to_rgb(palette.GREEN)]
         assert green == [learner]
+
+
+def test_beliefs_are_probabilities_and_a_relativistic_ds_stand_beside_the_other_picture():
+    hr, sr = np.array([[2.0, 4.0]]), np.array([[1.0, 1.0]])
+    np.testing.assert_allclose(game.beliefs(hr, sr, "standard")["SRGAN"], 1 / (1 + np.exp(-sr)))
+    beside = game.beliefs(hr, sr, "relativistic")
+    np.testing.assert_allclose(beside["HR"], 1 / (1 + np.exp(-np.array([[1.0, 3.0]]))))
+    np.testing.assert_allclose(beside["SRGAN"], 1 / (1 + np.exp([[2.0, 2.0]])))

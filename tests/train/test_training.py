@@ -301,7 +301,8 @@ def straight_and_broken(config: Config, straight: Paths, broken: Paths) -> list[
 
 
 @pytest.mark.parametrize("changes", [
-    {}, dict(ema=0.9, phase_weight=1.0, matching_weight=1.0, adversarial="relativistic", discriminator="unet", upsampling="espcn", tail_filters=4),
+    {}, dict(ema=0.9, phase_weight=1.0, matching_weight=1.0, adversarial="relativistic", discriminator="unet", upsampling="espcn",
+             tail_filters=4),
 ], ids=["as published", "with a mean of weights"])  # fmt: skip
 def test_an_interrupted_run_ends_bit_for_bit_as_an_uninterrupted_one(tiny, tmp_path, changes):
     config = tiny.replace(pretrain_steps=5, gan_steps=5, label_noise=0.05, warmup_steps=2, pretrain_schedule="cosine",

@@ -64,7 +64,7 @@ def feature_maps(features: dict[str, np.ndarray], count: int = 6) -> Figure:
 
 
 def d_map(discriminator: Callable[[np.ndarray], np.ndarray], picture: np.ndarray, side: int, pace: int = 0) -> np.ndarray:
-    """D of each window of `picture` (H, W, 3) in [-1, 1]: (rows, columns) probabilities of HR.
+    """D's logit for each window of `picture` (H, W, 3) in [-1, 1]: (rows, columns).
 
     `discriminator` takes (B, side, side, 3) and gives logits (B, ...), of which the mean is taken. Windows lie `pace` pixels
     apart (default: a quarter of the side). Raises ValueError if the picture is smaller than a window.
@@ -76,7 +76,14 @@ def d_map(discriminator: Callable[[np.ndarray], np.ndarray], picture: np.ndarray
     windows = np.stack([picture[top : top + side, left : left + side] for top in rows for left in columns])
     logits = np.concatenate([np.asarray(discriminator(windows[i : i + 16])).reshape(len(windows[i : i + 16]), -1).mean(axis=1)
                              for i in range(0, len(windows), 16)])  # fmt: skip
-    return (1 / (1 + np.exp(-logits))).reshape(len(rows), len(columns))
+    return logits.reshape(len(rows), len(columns))
+
+
+def beliefs(hr_logits: np.ndarray, sr_logits: np.ndarray, adversarial: str) -> dict[str, np.ndarray]:
+    """{"HR": ..., "SRGAN": ...}: D's beliefs as probabilities of a photo; a relativistic D's beside the other's mean."""
+    if adversarial == "relativistic":
+        hr_logits, sr_logits = hr_logits - sr_logits.mean(), sr_logits - hr_logits.mean()
+    return {name: 1 / (1 + np.exp(-logits)) for name, logits in (("HR", hr_logits), ("SRGAN", sr_logits))}
 
 
 def d_figure(pictures: dict[str, np.ndarray], maps: dict[str, np.ndarray], side: int) -> Figure:
