@@ -77,7 +77,6 @@ _PRESETS = {
     | dict(
         blocks=4,
         filters=32,
-        patch_tries=3,  # of few photos, the places where there is something to learn
         content="pixels",
         adversarial="relativistic",
         adversarial_weight=1.0,  # strong, or the pixels keep everything soft
