@@ -124,7 +124,7 @@ def test_layer_9_of_keras_vgg19_is_blog25s():
 
 
 @pytest.mark.parametrize("name, stages, count", [
-    ("quick", ("srresnet", "srgan"), 1000), ("paper", ("srresnet", "srgan"), 200_000), ("coco44", ("srgan",), 156_250),
+    ("quick", ("srresnet", "srgan"), 2500), ("paper", ("srresnet", "srgan"), 200_000), ("coco44", ("srgan",), 156_250),
     ("celeba44", ("srgan",), 156_250), ("coco64", ("srgan",), 25_000), ("vgg16tv", ("srresnet", "discriminator", "srgan"), 80_000),
     ("blog25", ("srgan",), 10_000),
 ])  # fmt: skip
