@@ -20,10 +20,10 @@ from srgan.train import training
 FIXTURE = Path(__file__).parent / "fixtures" / "run_before_rooms.zip"
 SETTINGS = dict(run="old", blocks=1, filters=4, hr_size=16, batch_size=2, discriminator_filters=2, discriminator_dense=4,
                 pretrain_steps=6, gan_steps=4, warmup_steps=2, log_every=2, sample_every=4, precision="float32",
-                test_fraction=0.3, gan_learning_rate=1e-4)  # fmt: skip
+                test_fraction=0.3)  # fmt: skip
 # Then quick's GAN was the paper's.
-THEN = ("discriminator", "adversarial", "adversarial_weight", "matching_weight", "phase_weight", "discriminator_rate", "random_shift",
-        "ema", "adam_beta2")  # fmt: skip
+THEN = ("discriminator", "discriminator_rate", "adversarial", "adversarial_weight", "matching_weight", "phase_weight",
+        "random_shift", "ema", "adam_beta2")  # fmt: skip
 SETTINGS |= {name: value for name, value in Config().flat().items() if name in THEN}
 
 
