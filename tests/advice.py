@@ -73,6 +73,7 @@ TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/te
         "tests/results/test_frechet_features.py::test_the_environment_names_the_graph_and_then_nothing_is_fetched",
     ("srgan/results/frechet_features.py", "Or take the features of another network, which give a distance of another name"):
         "tests/results/test_frechet_features.py::test_the_environment_names_the_weights_of_mobilenet",
+    ("srgan/results/measuring.py", "Name their files (docs/lpips.md), or another --json"): "test_numbers_of_other_measures",
     ("srgan/results/measuring.py", "python -m srgan fetch {}"): "test_a_benchmark_to_measure",
     ("srgan/results/report.py", "Run notebook 02 first"): "test_reports",
     ("srgan/results/report.py", "run notebook 05 again.</p>"): "test_reports",

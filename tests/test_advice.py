@@ -417,6 +417,14 @@ def test_a_benchmark_to_measure(tmp_path, monkeypatch):
     assert len(list(measuring.open_set("Set5", {"Set5": tmp_path / "Set5"}))) == 1
 
 
+def test_numbers_of_other_measures(tmp_path):
+    kept, measures = tmp_path / "a.json", {"psnr_y": "dB", "lpips": "of LPIPS"}
+    kept.write_text(json.dumps({"measures": measures, "sets": {}}))
+    refused(lambda: measuring._read(kept, {"psnr_y": "dB"}), "Name their files (docs/lpips.md), or another --json")
+    assert measuring._read(kept, measures)["measures"] == measures  # with the files of LPIPS named
+    assert measuring._read(tmp_path / "b.json", {"psnr_y": "dB"})["sets"] == {}
+
+
 def raise_(error: type[Exception]):
     raise error
 
