@@ -100,7 +100,7 @@ def run(jobs: list[Job], work: Callable[[Path, Path, bool], str], force: bool = 
                 continue
             tell(f"{job.source}: failed")
             left.pixels -= its_pixels
-            bar.total = bar.total - its_pixels
+            bar.total -= its_pixels
     return failed
 
 
