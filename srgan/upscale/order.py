@@ -11,7 +11,7 @@ from pathlib import Path
 from srgan.data import media
 from srgan.errors import SRGANError
 from srgan.runs import weights
-from srgan.upscale import files, targets
+from srgan.upscale import files, strength, targets
 from srgan.upscale.ensemble import SelfEnsemble
 from srgan.upscale.network import Network
 from srgan.upscale.size import FOUR_TIMES, Size
@@ -20,10 +20,9 @@ from srgan.upscale.size import FOUR_TIMES, Size
 FOR_FILMS, FOR_LOSSY = ("photo-fast", "photo"), ("photo",)
 
 
-def model_for(source: Path) -> str:
-    """The name of the weights that suit the file at `source`, if nobody names others."""
+def model_for(source: Path, there: Iterable[str]) -> str:
+    """Of the weights `there`, best first, the name of those that suit the file at `source`, if nobody names others."""
     suited = FOR_FILMS if media.kind(source) == "film" else FOR_LOSSY if media.is_lossy(source) else ()
-    there = weights.shipped()
     return next(name for name in (*suited, *there) if name in there)
 
 
@@ -47,7 +46,12 @@ class Order:
 
     def names(self, source: Path) -> list[str]:
         """The weights that `source` is upscaled by."""
-        return [model or model_for(source) for model in self.models]
+        return [model or model_for(source, self._there) for model in self.models]
+
+    @functools.cached_property
+    def _there(self) -> list[str]:
+        """The names of the weights to choose from: where a strength is wanted, those that it can be given to."""
+        return [name for name, path in weights.shipped().items() if self.strength == 1 or strength.reaches(path)]
 
     def upscaler(self, source: Path) -> Network | SelfEnsemble:
         """The first of them at work. Raises SRGANError as `files.open_model` does."""
@@ -97,7 +101,7 @@ class Order:
 
     def tell_choice(self, sources: Iterable[Path], say: Callable[[str], None]) -> None:
         """Say in one sentence which weights suit `sources`, where nobody chose."""
-        counts = Counter(model_for(source) for source in sources if "" in self.models)
+        counts = Counter(model_for(source, self._there) for source in sources if "" in self.models)
         told = " and ".join(f"{name} for {count} file{'s' if count > 1 else ''}" for name, count in counts.items())
         if counts:
             say(f"By the weights {told}, as suits the kind of file; another model can be named.")

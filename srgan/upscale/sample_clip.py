@@ -21,7 +21,7 @@ def write(path: Path, photo: np.ndarray) -> Path:
 
     def encode(temporary: Path) -> None:
         with av.open(str(temporary), "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=RATE, width=SIZE[0], height=SIZE[1], options={"crf": "20"})
+            stream = container.add_stream("libx264", rate=RATE, width=SIZE[0], height=SIZE[1], options={"crf": "10"})
             for moved in range(FRAMES):
                 piece = Image.fromarray(photo[top : top + height, left + moved : left + moved + width])
                 container.mux(stream.encode(av.VideoFrame.from_image(piece.resize(SIZE, Image.Resampling.BICUBIC))))

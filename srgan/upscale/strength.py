@@ -43,6 +43,11 @@ def mixed(start: Path, end: Path, strength: float) -> keras.Model:
     return dial.generator
 
 
+def reaches(path: Path) -> bool:
+    """Whether the weights at `path` can be mixed with those of the project's SRResNet. Raises SRGANError as `weights.card` does."""
+    return _are_related(weights.card(weights.find("srresnet")), weights.card(path))
+
+
 def _are_related(first: dict, last: dict) -> bool:
     """Whether the cards tell of the same network, and of a training that both went through."""
     return first["network"] == last["network"] and not _trainings(first).isdisjoint(_trainings(last))

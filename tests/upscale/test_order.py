@@ -31,10 +31,11 @@ def model(tmp_path, monkeypatch):
     def bring(*names: str) -> Path:
         folder = tmp_path / "model"
         for seed, name in enumerate(names):
-            generator, rng = networks.generator(SMALL), np.random.default_rng(seed)
+            config = SMALL.replace(filters=5) if "fast" in name else SMALL
+            generator, rng = networks.generator(config), np.random.default_rng(seed)
             generator.set_weights([rng.normal(0, 0.2, weight.shape) for weight in generator.get_weights()])
             about = ANCESTOR if name == "srresnet" else ANCESTOR | {"stage": "srgan", "step": seed, "before": [ANCESTOR]}
-            weights.save(folder / f"{name}.weights.h5", generator, SMALL, about | {"before": about.get("before", [])})
+            weights.save(folder / f"{name}.weights.h5", generator, config, about | {"before": about.get("before", [])})
         monkeypatch.setattr(weights, "shipped_folder", lambda: folder)
         return folder
 
@@ -73,7 +74,7 @@ def test_a_file_that_has_lost_detail_is_told_from_one_that_has_not(photos):
 ])  # fmt: skip
 def test_what_suits_a_file_is_taken_where_it_is_there(there, of_lossy, of_films, model, photos):
     model(*there)
-    chosen = {path.name: model_for(path) for path in photos.iterdir()}
+    chosen = {path.name: model_for(path, weights.shipped()) for path in photos.iterdir()}
     best = there[0]
     assert chosen == {"a.jpg": of_lossy, "b.png": best, "c.webp": of_lossy, "d.webp": best, "e.tif": best, "f.webp": of_lossy,
                       "g.webp": best, "h.webp": of_lossy, "i.mp4": of_films}  # fmt: skip
@@ -110,6 +111,14 @@ def test_the_dial_reaches_the_weights_for_photos(model, photos):
     for share, name in ((0.0, "srresnet"), (1.0, "photo")):
         assert np.abs(made[share] - network.load(folder / f"{name}.weights.h5")(lr)).max() <= 1
     assert np.abs(made[0.5] - made[0.0]).max() > 1 and np.abs(made[0.5] - made[1.0]).max() > 1
+
+
+def test_where_a_strength_is_wanted_weights_are_taken_that_it_can_be_given_to(model, photos):
+    model(*AS_NOW, "photo-fast")
+    film = photos / "i.mp4"
+    assert Order().names(film) == ["photo-fast"] and Order(strength=0.5).names(film) == ["srgan"]
+    model(*AS_NOW, "photo", "photo-fast")
+    assert Order(strength=0.5).names(film) == ["photo"]
 
 
 def test_everything_that_the_result_depends_on_is_told_apart(model, photos):
