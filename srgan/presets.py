@@ -56,16 +56,16 @@ _DRAWN = _SHIPPED | dict(
     gan_steps=6000,
     tail_filters=16,  # neighbouring pixels are drawn with a view of each other: no grid behind the shuffle
     content="lpips",  # wants SRGAN_LPIPS=FILE (docs/lpips.md); layers of vgg19 do without
-    content_scale=0.8,  # the weight of LPIPS is its square
-    pixel_weight=1.0,
-    phase_weight=10.0,
+    content_scale=1.0,  # the weight of LPIPS is its square
+    pixel_weight=0.5,
+    phase_weight=15.0,  # no grid, and no dashes along the cells of the shuffle
     adversarial="relativistic",
-    adversarial_weight=0.3,  # strong, or LPIPS draws a crosshatch that it rewards
+    adversarial_weight=0.3,
     discriminator="unet",
     discriminator_filters=32,
-    discriminator_rate=2.0,
+    discriminator_rate=1.2,
     random_shift=15,
-    gan_schedule="constant",
+    gan_learning_rate=2e-4,
     adam_beta2=0.99,
     ema=0.998,
 )
