@@ -13,17 +13,17 @@ from srgan.models.layers import Conv2D as PhasedConv2D
 from srgan.models.refinement import refined
 
 
-def generator(config: Config, last_shuffle: bool = True) -> keras.Model:
+def generator(config: Config, last_shuffle: bool = True, sums: str | None = None) -> keras.Model:
     """SRResNet: LR (B, H, W, 3) in [0, 1] -> SR (B, 4 H, 4 W, 3), trained towards [-1, 1]. Any H and W.
 
     Around the network: the ranges that it sees inside, and where wanted the bicubic upscaling that it adds to. Without the
     `last_shuffle` of two the output convolution takes what the shuffle would have got, where that is faster: the same numbers
-    from the same weights, in less time.
+    from the same weights, in less time. `sums`: the type of number of the sums around the blocks; None: that of the blocks.
     """
     g = config.generator
     lr = keras.Input((None, None, 3), name="lr")
     x = lr if g.lr_range == "zero_one" else layers.Rescaling(2.0, offset=-1.0, name="lr_range")(lr)
-    trunk = body(x, g)
+    trunk = body(x, g, sums)
     x = upsampled(trunk, g, last_shuffle)
     if g.global_skip:
         bicubic = BicubicUpsampling(dtype="float32", name="bicubic")(lr)  # [0, 1]
@@ -39,18 +39,18 @@ def generator(config: Config, last_shuffle: bool = True) -> keras.Model:
     return keras.Model(lr, x, name="generator")
 
 
-def body(x, g: Generator):
+def body(x, g: Generator, sums: str | None = None):
     """All that is done at LR size: (B, H, W, 3) -> features (B, H, W, filters)."""
     # In float32 where all else is in half precision: bfloat16 has no more than 8 bits for a pixel near 1, an error of half a level.
     x = layers.Conv2D(g.filters, g.head_kernel, padding="same", dtype="float32", name="head_conv")(x)
     head = x = prelu("head_prelu")(x)
 
     for i in range(1, g.blocks + 1):
-        x = res_block(x, g, f"block{i}")
+        x = res_block(x, g, f"block{i}", sums)
 
     x = layers.Conv2D(g.filters, 3, padding="same", name="trunk_conv")(x)
     x = _norm(x, g, "trunk_norm")
-    return layers.Add(name="trunk_add")([head, x])
+    return layers.Add(dtype=sums, name="trunk_add")([head, x])
 
 
 def upsampled(x, g: Generator, last_shuffle: bool = True):
@@ -73,7 +73,7 @@ def upsampled(x, g: Generator, last_shuffle: bool = True):
     return layers.Activation("linear", dtype="float32", name="output_float32")(x)
 
 
-def res_block(x, g: Generator, name: str):
+def res_block(x, g: Generator, name: str, sums: str | None = None):
     """conv-BN-PReLU-conv-BN and a skip around it; shape (B, H, W, filters) throughout."""
     # Without batch norm nothing holds the residual's scale, so it begins near zero: the block begins as the identity.
     last = "glorot_uniform" if g.norm else _near_zero()
@@ -82,7 +82,7 @@ def res_block(x, g: Generator, name: str):
     y = prelu(f"{name}_prelu")(y)
     y = layers.Conv2D(g.filters, 3, padding="same", kernel_initializer=last, name=f"{name}_conv2")(y)
     y = _norm(y, g, f"{name}_norm2")
-    return layers.Add(name=f"{name}_add")([x, y])
+    return layers.Add(dtype=sums, name=f"{name}_add")([x, y])
 
 
 def upsample(x, g: Generator, name: str):

@@ -10,14 +10,16 @@ from srgan.models import networks, precision
 from srgan.models.layers import PReLU
 
 
-def folded(generator: keras.Model, config: Config, policy: str = "float32", last_shuffle: bool = False) -> keras.Model:
+def folded(
+    generator: keras.Model, config: Config, policy: str = "float32", last_shuffle: bool = False, sums: str | None = None
+) -> keras.Model:
     """A generator without batch norm that computes what `generator` does in inference, in the Keras dtype policy `policy`.
 
-    `config` describes the network of `generator`; `last_shuffle` as in `networks.generator`. The copy is made for these
+    `config` describes the network of `generator`; `last_shuffle` and `sums` as in `networks.generator`. The copy is made for these
     weights: they must not change.
     """
     with precision.policy(policy):
-        plain = networks.generator(config.replace(generator_norm=False), last_shuffle)
+        plain = networks.generator(config.replace(generator_norm=False), last_shuffle, sums)
     layers = {layer.name: layer for layer in generator.layers}
     for layer in plain.layers:
         if layer.weights:

@@ -159,17 +159,19 @@ def fast(generator: keras.Model, config: Config, wanted: str = "auto") -> Networ
 
     Batch norm is folded into the convolutions, and numbers are of the kind that this machine computes fastest in
     (`wanted` as in `precision.resolve`), unless the probe shows that this moves more than one pixel value in a thousand by
-    more than one level: then it is float32. Images of 16 bits a channel have levels too fine for half precision: always float32.
+    more than one level: then its sums are float32, and if that is not enough, all of it. Images of 16 bits a channel have
+    levels too fine for half precision: always float32.
     """
     exact = folded(generator, config)
     policy = precision.resolve(wanted)
     if policy == "float32":
         return Network(exact)
-    half, reduced = policy.removeprefix("mixed_"), Network(folded(generator, config, policy), exact=exact)
-    if agree(Network(exact), reduced):
-        reduced.arithmetic = f"in {half}, which is fastest here"
-        return reduced
-    upscaler = Network(exact)
+    half, upscaler = policy.removeprefix("mixed_"), Network(exact)
+    for sums in (None, "float32"):
+        reduced = Network(folded(generator, config, policy, sums=sums), exact=exact)
+        if agree(upscaler, reduced):
+            reduced.arithmetic = f"in {half}, which is fastest here" + ", but for the sums around its blocks" * bool(sums)
+            return reduced
     upscaler.arithmetic = f"in float32: with these weights the faster {half} would be seen in the picture"
     return upscaler
 

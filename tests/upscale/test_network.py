@@ -261,15 +261,21 @@ def test_the_fast_upscaler_is_the_network_without_its_norms():
 def test_half_precision_is_used_where_it_shows_in_no_picture_and_only_there(monkeypatch):
     policies = []
     real = network.folded
-    monkeypatch.setattr(network, "folded", lambda *args: policies.append(args[2:]) or real(*args))
+    monkeypatch.setattr(network, "folded", lambda *args, **sums: policies.append((args[2:], *sums.values())) or real(*args, **sums))
     config = settings(blocks=1, filters=8, upsampling="espcn", global_skip=True, generator_norm=False)
     generator = networks.generator(config)  # near bicubic: what is computed in half precision adds little
     lr = RNG.integers(0, 256, (20, 30, 3), np.uint8)
     half, exact = network.fast(generator, config, "mixed_bfloat16"), network.network(generator)
-    assert policies == [(), ("mixed_bfloat16",)]
+    assert policies == [((),), (("mixed_bfloat16",), None)]
     assert half._generator.get_layer("block1_conv1").compute_dtype == "bfloat16"
     assert half.arithmetic == "in bfloat16, which is fastest here"
     assert np.mean(np.abs(half(lr).astype(int) - exact(lr)) <= 1) >= 0.999
+
+    sums_of = lambda upscaler: upscaler._generator.get_layer("block1_add").compute_dtype  # noqa: E731
+    monkeypatch.setattr(network, "agree", lambda exact, reduced: sums_of(reduced) == "float32")
+    mixed = network.fast(generator, config, "mixed_bfloat16")
+    assert sums_of(mixed) == "float32" and mixed._generator.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert mixed.arithmetic == "in bfloat16, which is fastest here, but for the sums around its blocks"
 
     monkeypatch.setattr(network, "agree", lambda *networks: False)
     refused = network.fast(generator, config, "mixed_bfloat16")
