@@ -84,6 +84,8 @@ TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/te
     ("srgan/runs/drive.py", "Mount it again and run the same again"): "test_a_drive_that_is_away",
     ("srgan/runs/event_files.py", "Free some space and run the same again"): "test_histories_on_a_full_disk",
     ("srgan/runs/history.py", "Free some space and run the same again"): "test_histories_on_a_full_disk",
+    ("srgan/runs/heartbeat.py", "Remove it, or choose another run"):
+        "tests/runs/test_heartbeat.py::test_a_folder_in_the_place_of_the_sign_of_life_is_told_and_goes_by_being_removed",
     ("srgan/runs/heartbeat.py", "Stop it, or wait until it has ended, or choose another run name"): "test_another_session",
     ("srgan/runs/hosting.py", "Open the notebook in Colab, which lends one, or choose the preset quick"): "test_without_a_gpu",
     ("srgan/runs/hosting.py", "open the notebook again and run it, and it goes on from its last checkpoint"):

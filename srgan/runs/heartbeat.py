@@ -40,7 +40,11 @@ class Heartbeat:
         self.lost = False  # another session has taken over
 
     def __enter__(self) -> Heartbeat:
-        """Raises SRGANError if another session is alive; finding out may take STALE intervals."""
+        """Raises SRGANError if another session is alive; finding out may take STALE intervals. And if no sign can be left."""
+        if self._path.is_dir():
+            raise SRGANError(
+                f"{self._path} must be a file, this session's sign of life, but is a folder. Remove it, or choose another run."
+            )
         other = self._read()
         if other and self._is_alive(other):
             raise self._refusal(other)
@@ -82,9 +86,12 @@ class Heartbeat:
         content = {"session": self.session, "host": _host(), "pid": pid, "started": _started(pid), "time": time.time()}
         with contextlib.suppress(OSError):  # Drive is away: the next beat may reach it. No folder is made in its place.
             unfinished = self._path.with_name(f".{self._path.name}-{self.session}")
-            with open(unfinished, "x", encoding="utf-8") as file:
-                file.write(json.dumps(content))
-            os.replace(unfinished, self._path)
+            try:
+                with open(unfinished, "x", encoding="utf-8") as file:
+                    file.write(json.dumps(content))
+                os.replace(unfinished, self._path)
+            finally:
+                unfinished.unlink(missing_ok=True)  # else no later beat could be written
 
     def _read(self) -> dict | None:
         """The session that beat last; None if there is none, or its file is torn."""

@@ -50,6 +50,33 @@ def test_values_that_cannot_be_are_nobody(tmp_path, change):
         assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
+def test_a_folder_in_the_place_of_the_sign_of_life_is_told_and_goes_by_being_removed(tmp_path):
+    path = tmp_path / "session.json"
+    path.mkdir()
+    with (
+        pytest.raises(SRGANError, match="sign of life, but is a folder"),
+        Heartbeat(path),
+    ):
+        raise AssertionError("at work without a sign of life")
+    path.rmdir()
+    with Heartbeat(path):
+        assert path.is_file()
+
+
+def test_a_beat_that_drive_refuses_does_not_hinder_the_next(tmp_path, monkeypatch):
+    path, real = tmp_path / "session.json", os.replace
+    with Heartbeat(path) as beating:
+        first = path.read_text()
+        monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(5, "Drive is away")))
+        beating._beat()
+        assert [file.name for file in tmp_path.iterdir()] == ["session.json"]
+        monkeypatch.setattr(os, "replace", real)
+        time.sleep(0.01)
+        beating._beat()
+        assert path.read_text() != first
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_killed_process_of_this_machine_is_not_waited_for(tmp_path):
     path = tmp_path / "session.json"
     code = (
