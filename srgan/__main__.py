@@ -42,7 +42,7 @@ def command_line(prog: str, about: str, commands: Commands, arguments: list[str]
             command.add_argument(*flags, **how)
     for name in ("SIGTERM", "SIGHUP"):  # they end any work as Ctrl-C does, with its temporary files removed
         number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is not signal.SIG_IGN:  # as it is under nohup
+        if number and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # as it is under nohup
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(number, signal.default_int_handler)
     try:

@@ -121,6 +121,11 @@ def _run_files(paths: Paths, progress: Progress) -> Iterator[tuple]:
         yield copies, heartbeat
 
 
+def _is_nohup(number: int) -> bool:
+    """Whether the signal tells of a closed terminal that shall not matter."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN
+
+
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list]:
     """A list that a first signal of STOPPING fills; one that comes a second or more later interrupts at once."""
@@ -132,8 +137,7 @@ def _stop_requests() -> Iterator[list]:
         received.append(time.monotonic())
 
     try:
-        heeded = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]  # not so under nohup
-        before = {number: signal.signal(number, request) for number in heeded}
+        before = {number: signal.signal(number, request) for number in STOPPING if not _is_nohup(number)}
     except ValueError:  # not in the main thread: signals do not come here
         before = {}
     try:

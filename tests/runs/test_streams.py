@@ -56,9 +56,8 @@ def test_help_is_there_in_ascii(command, capsys):
     assert ended.value.code == 0 and "usage: python -m srgan" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("ignored", [False, True])
-def test_a_signal_ends_the_work_unless_it_is_ignored_as_under_nohup(number, ignored):
+@pytest.mark.parametrize("number, ignored", [(signal.SIGTERM, False), (signal.SIGHUP, False), (signal.SIGHUP, True)])
+def test_a_signal_ends_the_work_unless_nohup_says_otherwise(number, ignored):
     how = f"import signal; signal.signal({int(number)}, signal.{'SIG_IGN' if ignored else 'SIG_DFL'})\n"
     code = how + WORK.format(f"os.kill(os.getpid(), {int(number)}); time.sleep(0.2); print('whole')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT)
