@@ -56,10 +56,10 @@ def test_two_descendants_of_one_training_can_be_mixed(ends):
 
 
 def test_weights_of_other_ancestry_and_strengths_out_of_range_are_refused(ends):
+    for share in (-0.1, 1.5):
+        with pytest.raises(SRGANError, match=rf"strength must lie between 0 and 1, not {share:g}"):
+            strength.mixed(*ends, share)
     card = json.loads(weights.card_path(ends[1]).read_text())
     weights.card_path(ends[1]).write_text(json.dumps(card | {"before": []}))
     with pytest.raises(SRGANError, match=r"neither was trained from the other, nor both from a third"):
         strength.mixed(*ends, 0.5)
-    for share in (-0.1, 1.5):
-        with pytest.raises(SRGANError, match=rf"strength must lie between 0 and 1, not {share:g}"):
-            strength.mixed(*ends, share)
