@@ -105,7 +105,7 @@ def lr_of(hr: np.ndarray, chain: Chain, rng: np.random.Generator) -> np.ndarray:
 
 def _round(image: np.ndarray, height: int, width: int, jpegs: float, chain: Chain, rng: np.random.Generator) -> np.ndarray:
     """`image` at (height, width, 3), perhaps with noise and, with the probability `jpegs`, through a JPEG."""
-    resize, noise = _any_resize(rng), _any_noise(chain, rng)
+    resize, noise = any_resize(rng), _any_noise(chain, rng)
     image = noise(resize(image, height, width))
     if rng.random() < jpegs:
         subsampling = HALF_COLOUR if rng.random() < chain.half_colour else FULL_COLOUR
@@ -117,13 +117,14 @@ def _filmed(image: np.ndarray, height: int, width: int, chain: Chain, rng: np.ra
     """`image` at (height, width, 3) as the last frame of a film in which it came to its place."""
     from srgan.data import h264  # PyAV is not everywhere
 
-    resize, noise = _any_resize(rng), _any_noise(chain, rng)
+    resize, noise = any_resize(rng), _any_noise(chain, rng)
     count, motion = rng.integers(1, chain.frames + 1), rng.integers(-chain.speed, chain.speed + 1, size=2)
     clip = [noise(resize(np.roll(image, motion * ago, (0, 1)), height, width)) for ago in reversed(range(count))]
     return h264.last_frame(clip, chain.crf_of(rng), tuple(rng.integers(h264.BLOCK, size=2)))
 
 
-def _any_resize(rng: np.random.Generator) -> Callable:
+def any_resize(rng: np.random.Generator) -> Callable:
+    """One of RESIZES, drawn."""
     return list(RESIZES.values())[rng.integers(len(RESIZES))]
 
 

@@ -65,11 +65,10 @@ def upsampled(x, g: Generator, last_shuffle: bool = True):
     conv = _output_conv_type()
     if last_shuffle or conv is not PhasedConv2D or (g.upsampling, g.upsampling_activation) != ("pixel_shuffle", "prelu"):
         x = upsample(x, g, "up2")  # (B, 4 H, 4 W, ...)
-        x = conv(3, g.output_kernel, **output)(x)
     else:
-        x = layers.Conv2D(4 * g.filters, 3, padding="same", name="up2_conv")(x)
-        x = prelu("up2_prelu", pixels=4)(x)
-        x = conv(3, g.output_kernel, shuffled=False, **output)(x)
+        x = upsample(x, g, "up2", shuffle=False)  # (B, 2 H, 2 W, 4 filters)
+        output["shuffled"] = False
+    x = conv(3, g.output_kernel, **output)(x)
     return layers.Activation("linear", dtype="float32", name="output_float32")(x)
 
 
@@ -85,9 +84,14 @@ def res_block(x, g: Generator, name: str, sums: str | None = None):
     return layers.Add(dtype=sums, name=f"{name}_add")([x, y])
 
 
-def upsample(x, g: Generator, name: str):
-    """(B, H, W, filters) -> (B, 2 H, 2 W, filters or 4 filters), by sub-pixel convolution or conv and nearest neighbour."""
+def upsample(x, g: Generator, name: str, shuffle: bool = True):
+    """(B, H, W, filters) -> (B, 2 H, 2 W, filters or 4 filters), by sub-pixel convolution or conv and nearest neighbour.
+
+    Without `shuffle` what it would lay apart stays in the channels: (B, H, W, 4 filters), the same numbers.
+    """
     x = layers.Conv2D(4 * g.filters, 3, padding="same", name=f"{name}_conv")(x)
+    if not shuffle:
+        return prelu(f"{name}_prelu", pixels=4)(x)
     if g.upsampling == "pixel_shuffle":
         x = PixelShuffle(name=f"{name}_shuffle")(x)
     else:

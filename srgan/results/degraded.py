@@ -70,7 +70,7 @@ def _light(hr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = hr.shape[0] // SCALE, hr.shape[1] // SCALE
     sides = SCALE * rng.uniform(*LIGHT["first"]), rng.uniform(*LIGHT["second"])
     qualities = [round(rng.uniform(*LIGHT["quality"])) for _ in sides]
-    resizes = [list(degradation.RESIZES.values())[i] for i in rng.integers(len(degradation.RESIZES), size=2)]
+    resizes = [degradation.any_resize(rng) for _ in sides]
     first, second = ((round(height * side), round(width * side)) for side in sides)
     image = degradation.jpeg(resizes[0](hr, *first), qualities[0])
     return degradation.jpeg(images.resize(resizes[1](image, *second), height, width), qualities[1])

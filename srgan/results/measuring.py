@@ -21,7 +21,7 @@ from srgan.runs import weights
 from srgan.runs.outside import TEXT, read_json, whole
 from srgan.runs.paths import write_json
 from srgan.upscale import network
-from srgan.upscale.ensemble import SelfEnsemble
+from srgan.upscale.files import open_model
 
 CLASSIC = {"nearest": network.nearest, "bicubic": network.bicubic}
 KEPT = {  # of the file that keeps what was measured: rows by `Method.of`
@@ -45,8 +45,7 @@ class Method(NamedTuple):
             return CLASSIC[self.shown]
         if self.path is None:
             return peers.load(self.shown.removeprefix("peer:"))
-        upscaler = network.load(self.path, self.strength)
-        return SelfEnsemble(upscaler) if self.ensemble else upscaler
+        return open_model(str(self.path), self.strength, self.ensemble)
 
 
 def method(name: str) -> Method:

@@ -102,9 +102,9 @@ class Heartbeat:
 
     def _is_alive(self, other: dict) -> bool:
         """Whether the session `other` still is: its process on this machine, or else a change of its file."""
-        if other["host"] == _host() and other["pid"] == os.getpid():
-            return other["session"] in _HERE
         if other["host"] == _host():
+            if other["pid"] == os.getpid():
+                return other["session"] in _HERE
             return _is_running(other["pid"]) and other.get("started", "") in ("", _started(other["pid"]))
         self._say(
             f"A session on {other['host'][:80]!r} has left its sign of life on this run. Watching for "

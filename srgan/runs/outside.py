@@ -7,6 +7,7 @@ of it, and sizes against the file's own: memory is bounded by what really lies t
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -119,6 +120,12 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         raise Damaged(f"{path} is no regular file")
     with os.fdopen(number, "rb") as file:
         yield file
+
+
+def sha256(path: Path) -> str:
+    """The checksum of the file at `path` in hexadecimal. Raises Damaged as `open_regular` does."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_arrays(path: Path, only: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ checked first, then what the file declares against its size and the network, and
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from srgan.config import Config, Generator, flat_group, settings
 from srgan.errors import SRGANError
 from srgan.models import networks, precision
 from srgan.models.refinement import is_refinement
-from srgan.runs.outside import ANYTHING, NUMBER, SHA256, TEXT, Damaged, open_regular, read_json, whole
+from srgan.runs.outside import ANYTHING, NUMBER, SHA256, TEXT, Damaged, read_json, sha256, whole
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
 SHIPPED = ("srgan", "srresnet", "fast", "photo", "photo-fast")  # the weights that may come with the project, best first
@@ -189,8 +188,3 @@ def _numbers(group: h5py.Group) -> Iterator[int]:
             raise Damaged(f"{name[:60]!a} is no plain array of floats")
         else:
             yield item.size
-
-
-def sha256(path: Path) -> str:
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

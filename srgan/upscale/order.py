@@ -87,17 +87,16 @@ class Order:
 
         What the weights compute in is said once.
         """
-        for name in self.names(source):
+        names = self.names(source)
+        for name in names:
             if name not in self._told:
                 self._told.add(name)
                 say(f"{name} computes {self._open(name).arithmetic}.")
         if self.panels:
-            names = self.names(source)
             upscalers = dict(zip(files.labels(names), map(self._open, names), strict=True))
             files.write_panels(source, target, self.panels, upscalers, force)
             return ", ".join(self.panels)
-        upscaler = self.upscaler(source)
-        return files.upscale_any(source, target, upscaler, force, self.preview, self.how(source), say, self.size)
+        return files.upscale_any(source, target, self.upscaler(source), force, self.preview, self.how(source), say, self.size)
 
     def tell_choice(self, sources: Iterable[Path], say: Callable[[str], None]) -> None:
         """Say in one sentence which weights suit `sources`, where nobody chose."""

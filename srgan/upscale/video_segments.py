@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 
-from srgan.runs.outside import ANYTHING, SHA256, Damaged, open_regular, read_json, whole
+from srgan.runs.outside import ANYTHING, SHA256, Damaged, read_json, sha256, whole
 from srgan.runs.paths import write_atomically, write_json
 
 SECONDS = 30.0  # of work that an interruption may cost
@@ -72,9 +72,8 @@ def _finished(folder: Path, about: dict) -> list[dict]:
     try:
         kept = read_json(folder / "about.json", ABOUT)
         for part in kept["parts"]:
-            with open_regular(_path(folder, part["frames"])) as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != part["sha256"]:
-                    return []
+            if sha256(_path(folder, part["frames"])) != part["sha256"]:
+                return []
     except (FileNotFoundError, Damaged):
         return []
     return kept["parts"] if kept["about"] == about else []

@@ -13,8 +13,8 @@ from pathlib import Path
 from srgan.results.tables import Table
 from srgan.runs import history
 from srgan.runs.checkpoints import Checkpoint
+from srgan.runs.outside import sha256
 from srgan.runs.paths import PROJECT, Paths
-from srgan.runs.weights import sha256
 
 SETTINGS = {"blocks": 1, "filters": 8, "hr_size": 32, "batch_size": 4, "pretrain_steps": 200, "gan_steps": 0, "log_every": 5,
             "sample_every": 200, "save_minutes": 0, "warmup_steps": 10, "precision": "float32"}  # fmt: skip
