@@ -13,6 +13,7 @@ import mmap
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from srgan.errors import SRGANError
 from srgan.runs.outside import ANYTHING, SHA256, TEXT, Damaged, read_json, whole
 
 SPLITS = ("train", "test")
-LARGEST_AHEAD = 2**22  # bytes of a photo that is read as a whole for one patch of it
+LARGEST_AHEAD = 2**22  # bytes of a photo that are asked for at once
 IN_MEMORY = 2**30  # bytes; a larger pack stays on disk and is mapped
 DAMAGED = "{} is damaged or missing. Where the photos are at hand it is prepared anew; else bring back the folder {}."
 # (HR of a photo, top, left and side of a square in it, HR pixels) -> LR of the square.
@@ -42,6 +43,14 @@ MANIFEST = {
     "source?": TEXT,
     **{split: [_PHOTO] for split in SPLITS},
 }
+
+
+class Cut(NamedTuple):
+    """Which patch to take from a photo, as drawn: of the patches at `places` the most detailed, flipped and turned."""
+
+    places: list[tuple[int, int]]  # top and left, LR pixels
+    flip: int  # 0 or 1
+    turns: int  # by 90 degrees
 
 
 class Pack:
@@ -71,15 +80,23 @@ class Pack:
     def __len__(self) -> int:
         return len(self.index)
 
-    def read_ahead(self, photos: Iterable[int]) -> None:
-        """Where the pack is mapped, ask the system for these photos at once: a patch alone waits for one row after another."""
+    def read_ahead(self, i: int, first_row: int = 0, last_row: int = 2**16) -> None:
+        """Where the pack is mapped, ask the system at once for these rows of LR and HR of photo `i`; for all before it is checked.
+
+        A patch alone waits for one row after another. Rows are LR's; HR's are the SCALE times as many in the same place.
+        """
         if not isinstance(self._pixels, np.memmap) or not hasattr(mmap, "MADV_WILLNEED"):  # Windows has no such call
             return
-        for entry in (self.index[i] for i in photos):
-            size = pair_bytes(entry["height"], entry["width"])
+        height, width, start = self.index[i]["height"], self.index[i]["width"], self.index[i]["offset"]
+        row, last_row = 3 * width // SCALE, min(last_row, height // SCALE)
+        spans = [(start, pair_bytes(height, width))]
+        if i not in self._unchecked:
+            ahead, rows = start + height * width * 3, last_row - first_row
+            spans = [(start + SCALE**2 * first_row * row, SCALE**2 * rows * row), (ahead + first_row * row, rows * row)]
+        for begin, size in spans:
             if size <= LARGEST_AHEAD:
-                begin = entry["offset"] // mmap.PAGESIZE * mmap.PAGESIZE
-                self._pixels._mmap.madvise(mmap.MADV_WILLNEED, begin, entry["offset"] + size - begin)
+                page = begin // mmap.PAGESIZE * mmap.PAGESIZE
+                self._pixels._mmap.madvise(mmap.MADV_WILLNEED, page, begin + size - page)
 
     def names(self) -> list[str]:
         return [entry["name"] for entry in self.index]
@@ -139,14 +156,13 @@ class Dataset:
         size, count = self._config.data.hr_size, self._config.data.batch_size
         lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
         hr_batch = np.empty((count, size, size, 3), np.uint8)
-        rng = np.random.default_rng((self._config.run.seed, step))
-        photos = self._photos(step)
-        self.train.read_ahead(photos)
-        for slot, photo in enumerate(photos):
+        cuts = self._cuts(step)
+        self._read_ahead(cuts)
+        for slot, (photo, cut) in enumerate(cuts):
             lr, hr = self.train.pair(photo)
             worsen = self._worsening(step, slot)
-            if self._config.data.sampling == "patches":
-                lr, hr = random_patch(lr, hr, size, rng, self._config.data.patch_tries, worsen)
+            if cut:
+                lr, hr = patch(lr, hr, size, cut, worsen)
             elif worsen:
                 lr = worsen(hr, 0, 0, size)
             lr_batch[slot], hr_batch[slot] = lr, hr
@@ -157,7 +173,7 @@ class Dataset:
         size, batch = self._config.data.hr_size, self._config.data.batch_size
         lr = np.empty((count, batch, size // SCALE, size // SCALE, 3), np.uint8)
         hr = np.empty((count, batch, size, size, 3), np.uint8)
-        self.train.read_ahead(itertools.chain.from_iterable(self._photos(step + i) for i in range(count)))
+        self._read_ahead(itertools.chain.from_iterable(self._cuts(step + i) for i in range(count)))
         for i in range(count):
             lr[i], hr[i] = self.batch(step + i)
         return lr, hr
@@ -176,10 +192,21 @@ class Dataset:
         lr = images.degrade(hr) if self._chain is None else degradation.lr_of(hr, self._chain, np.random.default_rng(i))
         return lr, hr
 
-    def _photos(self, step: int) -> list[int]:
-        """The photos of the batch of `step`."""
-        count = self._config.data.batch_size
-        return [self._photo(step * count + slot) for slot in range(count)]
+    def _cuts(self, step: int) -> list[tuple[int, Cut | None]]:
+        """The photos of the batch of `step`, and which patch of each; None where all of it is taken."""
+        data, rng = self._config.data, np.random.default_rng((self._config.run.seed, step))
+        photos = [self._photo(step * data.batch_size + slot) for slot in range(data.batch_size)]
+        if data.sampling != "patches":
+            return [(photo, None) for photo in photos]
+        sides = [(self.train.index[photo]["height"] // SCALE, self.train.index[photo]["width"] // SCALE) for photo in photos]
+        return [
+            (photo, any_cut(*side, data.hr_size // SCALE, rng, data.patch_tries)) for photo, side in zip(photos, sides, strict=True)
+        ]
+
+    def _read_ahead(self, cuts: Iterable[tuple[int, Cut | None]]) -> None:
+        for photo, cut in cuts:
+            tops = [top for top, _ in cut.places] if cut else [0]
+            self.train.read_ahead(photo, min(tops), max(tops) + self._config.data.hr_size // SCALE)
 
     def _photo(self, position: int) -> int:
         """The photo at `position` in the endless sequence of epochs, shuffled or not."""
@@ -192,25 +219,29 @@ class Dataset:
         return int(self._orders[epoch][place])
 
 
-def random_patch(
-    lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator, tries: int = 1, worsen: Worsen | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """An aligned pair of patches, HR of side `hr_size`: of `tries` random ones the most detailed, flipped and turned by chance.
+def random_patch(lr: np.ndarray, hr: np.ndarray, hr_size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """An aligned pair of patches, HR of side `hr_size`, from a random place, flipped and turned by chance."""
+    return patch(lr, hr, hr_size, any_cut(*lr.shape[:2], hr_size // SCALE, rng))
 
-    LR is cut from `lr`, or made by `worsen`.
-    """
-    lr_size = hr_size // SCALE
-    last_top, last_left = lr.shape[0] - lr_size, lr.shape[1] - lr_size
-    places = [(int(rng.integers(last_top + 1)), int(rng.integers(last_left + 1))) for _ in range(tries)]
-    if tries > 1:
-        places.sort(key=lambda place: _variation(lr[place[0] : place[0] + lr_size, place[1] : place[1] + lr_size]))
+
+def any_cut(height: int, width: int, side: int, rng: np.random.Generator, tries: int = 1) -> Cut:
+    """A random patch of LR of (height, width), `side` large, or `tries` of them to choose from."""
+    places = [(int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))) for _ in range(tries)]
+    return Cut(places, int(rng.integers(2)), int(rng.integers(4)))
+
+
+def patch(lr: np.ndarray, hr: np.ndarray, hr_size: int, cut: Cut, worsen: Worsen | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The pair of patches that `cut` names, HR of side `hr_size`. LR is cut from `lr`, or made by `worsen`."""
+    side = hr_size // SCALE
+    places = cut.places
+    if len(places) > 1:
+        places = sorted(places, key=lambda place: _variation(lr[place[0] : place[0] + side, place[1] : place[1] + side]))
     top, left = places[-1]
-    flip, turns = int(rng.integers(2)), int(rng.integers(4))
-    lr = worsen(hr, top * SCALE, left * SCALE, hr_size) if worsen else lr[top : top + lr_size, left : left + lr_size]
+    lr = worsen(hr, top * SCALE, left * SCALE, hr_size) if worsen else lr[top : top + side, left : left + side]
     hr = hr[top * SCALE : top * SCALE + hr_size, left * SCALE : left * SCALE + hr_size]
-    if flip:
+    if cut.flip:
         lr, hr = lr[:, ::-1], hr[:, ::-1]
-    return np.rot90(lr, turns), np.rot90(hr, turns)
+    return np.rot90(lr, cut.turns), np.rot90(hr, cut.turns)
 
 
 def _variation(image: np.ndarray) -> float:

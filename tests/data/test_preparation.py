@@ -3,12 +3,14 @@
 import errno
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from PIL import Image
 
 from srgan.config import Config, settings
 from srgan.data import images, preparation, sources
-from srgan.data.dataset import SPLITS, Dataset, random_patch
+from srgan.data.dataset import SPLITS, Dataset, any_cut, patch, random_patch
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT, Paths
 
@@ -299,8 +301,8 @@ def test_of_several_random_patches_the_most_detailed_is_taken():
     hr[::8, :8], hr[::8, 8:16] = 0, 255  # only the left edge has anything on it
     lr, found = images.degrade(hr), {}
     for tries in (1, 60):
-        patches = [random_patch(lr, hr, 16, np.random.default_rng(seed), tries) for seed in range(40)]
-        found[tries] = sum(bool(np.ptp(patch[1])) for patch in patches)
+        cuts = [any_cut(16, 16, 4, np.random.default_rng(seed), tries) for seed in range(40)]
+        found[tries] = sum(bool(np.ptp(patch(lr, hr, 16, cut)[1])) for cut in cuts)
     assert found[1] < 25 and found[60] == 40
 
 
@@ -411,6 +413,24 @@ def test_a_large_pack_stays_on_disk_and_gives_the_same_batches(photo_folder, pat
     for step in range(6):
         for ours, theirs in zip(in_memory.batch(step), mapped.batch(step), strict=True):
             assert (ours == theirs).all()
+
+
+def test_of_a_mapped_photo_that_is_checked_only_the_rows_of_the_patch_are_asked_for(photo_folder, paths, monkeypatch):
+    asked = []
+    monkeypatch.setattr("srgan.data.dataset.IN_MEMORY", 0)
+    train = preparation.prepare(prepared_settings(photo_folder), paths).train
+    monkeypatch.setattr(train._pixels, "_mmap", SimpleNamespace(madvise=lambda _, begin, size: asked.append((begin, begin + size))))
+    begin, width = train.index[1]["offset"], train.index[1]["width"]
+    train.read_ahead(1, 2, 3)
+    lr, hr = train.pair(1)
+    train.read_ahead(1, 2, 3)
+    whole, hr_rows, lr_rows = asked
+    for (first, end), wanted, size in (
+        (whole, begin, hr.nbytes + lr.nbytes),
+        (hr_rows, begin + 8 * width * 3, 4 * width * 3),
+        (lr_rows, begin + hr.nbytes + 2 * width // 4 * 3, width // 4 * 3),
+    ):
+        assert first % mmap.PAGESIZE == 0 and 0 <= wanted - first < mmap.PAGESIZE and end == wanted + size
 
 
 def test_a_large_pack_is_checked_photo_by_photo(photo_folder, paths, monkeypatch):

@@ -159,8 +159,11 @@ def pipeline(plan: Plan, folder: Path, done: dict) -> dict:
     size = (large / "train.u8").stat().st_size / 1e6
     contenders = [
         Contender("from memory", "tools.bench.running:batches_in_memory", {"config": plan.config, "folder": dataset}, ""),
-        Contender(f"from disk, mapped, {size:.0f} MB, cold", "tools.bench.running:batches_from_disk",
-                  {"config": plan.config, "folder": large}, ""),
+        *(
+            Contender(f"from disk, mapped, {size:.0f} MB, cold, {name}", "tools.bench.running:batches_from_disk",
+                      {"config": plan.config, "folder": large, "checked": checked}, "")
+            for name, checked in (("first epoch", False), ("later", True))
+        ),
     ]  # fmt: skip
     rows = race(contenders, plan.rounds)
     steps = [row["median"] for row in _rows(done, "pretrain") if row["name"] == "ours" and not row["failed"]]
