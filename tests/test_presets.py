@@ -12,12 +12,14 @@ import tensorflow as tf
 
 from srgan.models import networks as models
 from srgan.presets import PRESETS, preset
+from srgan.runs.paths import PROJECT
 from srgan.train import perceptual_features as features
 from srgan.train import random_draws, steps
 from srgan.train.schedule import learning_rate
 from srgan.train.state import State
 from tests import presets
 
+WEIGHTS_PAGE = PROJECT / "docs" / "weights.md"
 UPSAMPLER = ("coco44", "celeba44")
 
 
@@ -124,7 +126,7 @@ def test_layer_9_of_keras_vgg19_is_blog25s():
 
 
 @pytest.mark.parametrize("name, stages, count", [
-    ("quick", ("srresnet", "srgan"), 2500), ("paper", ("srresnet", "srgan"), 200_000), ("coco44", ("srgan",), 156_250),
+    ("quick", ("srresnet", "srgan"), 1500), ("paper", ("srresnet", "srgan"), 200_000), ("coco44", ("srgan",), 156_250),
     ("celeba44", ("srgan",), 156_250), ("coco64", ("srgan",), 25_000), ("vgg16tv", ("srresnet", "discriminator", "srgan"), 80_000),
     ("blog25", ("srgan",), 10_000),
 ])  # fmt: skip
@@ -174,3 +176,16 @@ def test_each_preset_takes_its_steps_on_sample_photos(name, tmp_path, capsys):
     said = capsys.readouterr().out
     assert ("RANDOM weights" in said) == (name not in ("quick", "fast", "shipped", "photo"))
     assert ("LPIPS has no weights here" in said) == (name in ("shipped", "photo") and "SRGAN_LPIPS" not in os.environ)
+
+
+def test_the_gan_of_quick_is_the_one_that_docs_measured():
+    row = next(line for line in WEIGHTS_PAGE.read_text(encoding="utf-8").splitlines() if "the preset** |" in line)
+    d, adversarial, matching, rates, steps = (cell.strip(" *") for cell in row.split("|")[1:6])
+    config = preset("quick")
+    loss, optimization = config.loss, config.optimization
+    assert d.startswith(f"patches, {config.discriminator.filters}, ")
+    assert f"losses on cells at {loss.phase_weight:g}, mean of {optimization.ema:g}" in d
+    assert optimization.gan_schedule == "constant"
+    assert (float(adversarial), float(matching)) == (loss.adversarial_weight, loss.matching_weight)
+    assert [float(rate) for rate in rates.split(",")] == [optimization.gan_learning_rate, optimization.discriminator_rate]
+    assert int(steps.replace(",", "")) == optimization.gan_steps
