@@ -97,6 +97,15 @@ def weights_page(options: argparse.Namespace) -> None:
     _tell("wrote", weights_page.update(folders, sets=tuple(options.sets.split(","))))
 
 
+def degraded_page(options: argparse.Namespace) -> None:
+    """The tables of docs/degraded.md."""
+    load_tensorflow()
+    from srgan.results import evaluation
+    from tools import degraded_page
+
+    _tell("wrote", degraded_page.update(evaluation.benchmark_folders(Paths(PROJECT, "degraded-page")), options.set))
+
+
 def details(options: argparse.Namespace) -> None:
     """The sheet of details."""
     load_tensorflow()
@@ -105,7 +114,8 @@ def details(options: argparse.Namespace) -> None:
 
     folders = evaluation.benchmark_folders(Paths(PROJECT, "details"))
     places = tuple(options.places.split(",")) if options.places else ()
-    _tell("wrote", [details.make(folders, options.output or details.SHEET, tuple(options.methods) or details.NAMES, places)])
+    target, names = options.output or details.SHEET, tuple(options.methods) or details.NAMES
+    _tell("wrote", [details.make(folders, target, names, places, options.degradation)])
 
 
 def _tell(verb: str, paths: list[Path]) -> None:
@@ -138,7 +148,7 @@ COMMANDS: Commands = {
     "ship": (
         ship, "bring trained weights to model/, measured, as those that come with the project",
         [
-            argument("name", help="srgan, srresnet or fast"),
+            argument("name", help="srgan, srresnet, fast, photo or photo-fast"),
             argument("weights", type=Path, nargs="?", metavar="FILE",
                      help="a run's .weights.h5, its card beside it (default: those that are in model/, to measure them anew)"),
             argument("--photos", default="", metavar="TEXT",
@@ -149,11 +159,16 @@ COMMANDS: Commands = {
         weights_page, "measure all methods, those of others, the dial and the ensemble, and write them into docs/weights.md",
         [argument("--sets", default="Set14,BSD100", metavar="SET,SET", help="benchmarks; the first has the figures")],
     ),
+    "degraded-page": (
+        degraded_page, "measure all methods on a benchmark under nine degradations, and write them into docs/degraded.md",
+        [argument("--set", default="Set14", metavar="SET", help="the benchmark")],
+    ),
     "details": (
         details, "write a sheet of 20 enlarged details, docs/details.jpg",
         [
             argument("methods", nargs="*", metavar="METHOD", help="as for `srgan measure` (default: bicubic srresnet srgan)"),
             argument("--places", metavar="WHAT,WHAT", help="only these, as `face,letters`"),
+            argument("--degradation", default="", metavar="NAME", help="what LR suffers, as `jpeg60` (docs/degraded.md)"),
             argument("-o", "--output", type=Path, metavar="FILE", help="another place for the sheet"),
         ],
     ),

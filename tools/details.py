@@ -11,7 +11,7 @@ from PIL import Image
 
 from srgan.data import images, sources
 from srgan.errors import SRGANError
-from srgan.results import evaluation, measuring
+from srgan.results import degraded, evaluation, measuring
 from srgan.runs.paths import PROJECT, write_atomically
 
 SHEET = PROJECT / "docs" / "details.jpg"
@@ -54,12 +54,20 @@ PLACES = (
 )
 
 
-def make(folders: dict[str, Path], target: Path = SHEET, names: tuple[str, ...] = NAMES, places: tuple[str, ...] = ()) -> Path:
+def make(
+    folders: dict[str, Path],
+    target: Path = SHEET,
+    names: tuple[str, ...] = NAMES,
+    places: tuple[str, ...] = (),
+    degradation: str = "",
+) -> Path:
     """Write the sheet of PLACES as the methods `names` (of `measuring.method`) and HR have them; returns its path.
 
-    `places`: what is at those to show; all of them if empty. Raises SRGANError for a place that is not there, and if a benchmark or
-    weights are missing.
+    `places`: what is at those to show; all of them if empty. `degradation`: what LR suffers, one of degraded.DEGRADATIONS;
+    nothing if empty. Raises SRGANError for a place or degradation that is not there, and if a benchmark or weights are missing.
     """
+    if degradation not in ("", *degraded.DEGRADATIONS):
+        raise SRGANError(f"There is no degradation {degradation}. There are: {', '.join(degraded.DEGRADATIONS)}.")
     unknown = set(places) - {place.what for place in PLACES}
     if unknown:
         raise SRGANError(f"There is no place {unknown.pop()}. There are: {', '.join(place.what for place in PLACES)}.")
@@ -71,6 +79,8 @@ def make(folders: dict[str, Path], target: Path = SHEET, names: tuple[str, ...] 
         key = place.set, place.photo
         if key not in made:
             lr, hr = _pair(place, folders)
+            if degradation:
+                ((_, lr, _),) = degraded.degraded([(place.photo, lr, hr)], degradation)
             made[key] = {name: upscaler(lr) for name, upscaler in upscalers.items()} | {"HR": hr}
         rows.append(_row(place, made[key]))
     half = -(-len(rows) // 2) if len(rows) > 5 else len(rows)  # a few stand in one column

@@ -1,0 +1,60 @@
+"""The tables of docs/degraded.md: how well the weights, and networks of others, do on pictures that suffered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from srgan.errors import SRGANError
+from srgan.results import evaluation, measuring, scores
+from srgan.results.degraded import NINE
+from srgan.results.peers import NAMES
+from srgan.results.scores import HR, MEASURES
+from srgan.results.tables import Table, bold_if
+from srgan.runs import machine
+from srgan.runs.paths import PROJECT
+from tools import readme, weights_page
+
+PAGE = PROJECT / "docs" / "degraded.md"
+METHODS = ("bicubic", "srgan", "photo", "photo-fast", "peer:realesrgan", "peer:clearreality")
+COLUMNS = ("psnr_y", "st_lpips", "frechet", "niqe")
+
+
+def update(
+    folders: dict[str, Path], name: str = "Set14", docs: Path = PAGE.parent, methods: tuple[str, ...] = METHODS
+) -> list[Path]:
+    """Measure what has changed, and write the tables; returns the files written.
+
+    What is kept of the same weights stands, as with `weights_page.update`. Raises SRGANError if the benchmark `name`, weights, the
+    file of a measure, or a network of others that is not measured yet is missing.
+    """
+    missing = scores.left_out(scores.Judge(COLUMNS).keys)
+    if missing:
+        raise SRGANError(f"The page wants all measures. {missing}")
+    kept = docs / weights_page.KEPT.name
+    measured = measuring.measure(list(methods), [f"{name}:all"], folders, kept)
+    readme.write_between(docs / PAGE.name, "degraded-page", section(measured, name))
+    return [docs / PAGE.name, kept]
+
+
+def section(measured: dict, name: str) -> str:
+    """What the page says between its marks: a table for each measure."""
+    tables = (table(measured, name, key).markdown() for key in COLUMNS)
+    return "\n\n".join((*tables, f"{name}, clean LR for comparison: docs/weights.md. Commit `{machine.commit()}`."))
+
+
+def table(measured: dict, name: str, key: str) -> Table:
+    """One measure: a row for each method, a column for each degradation, the best of each in bold."""
+    columns = [measured["sets"][f"{name}:{degradation}"] for degradation in NINE]
+    best = [MEASURES[key].best(row[key] for method, row in column.items() if method != HR) for column in columns]
+    rows = [
+        (
+            NAMES.get(method.removeprefix("peer:"), method),
+            *(
+                bold_if(column[method][key] == top, evaluation.shown(key, column[method][key]))
+                for column, top in zip(columns, best, strict=True)
+            ),
+        )
+        for method in columns[0]
+        if method != HR
+    ]
+    return Table((MEASURES[key].heading, *NINE), rows)
