@@ -222,13 +222,13 @@ def test_quick_ends_in_tables_json_and_page(small_plan, tmp_path, capsys):
 
     ours_upscaling, keras_upscaling, _ = results["sections"]["batch"]["rows"]  # by trained weights
     assert [ours_upscaling["failed"], keras_upscaling["failed"]] == ["", ""] and "image" not in results["sections"]
-    memory, disk = results["sections"]["pipeline"]["rows"]
-    for row in (memory, disk):
+    memory, first_epoch, later = results["sections"]["pipeline"]["rows"]
+    for row in (memory, first_epoch, later):
         assert row["also"]["batches in our fastest pre-training step (wanted: 20)"] == pytest.approx(ours["median"] / row["median"])
     assert results["size"] == "quick" and results["commit"] and len(results["load"]) == 2
 
     printed, text = capsys.readouterr().out, page.read_text()
-    for row in (ours, keras, memory, disk):
+    for row in (ours, keras, memory, first_epoch, later):
         assert row["name"] in printed and row["name"] in text
     assert f"| {keras['times']:.2f} |" in text
 
@@ -349,8 +349,10 @@ def test_batches_from_disk_come_from_a_mapped_file(tiny, paths, monkeypatch):
         return opened[-1]
 
     monkeypatch.setattr(running, "Dataset", watched)
-    assert running.batches_from_disk(tiny, folder)() > 0
-    assert dropped == [folder / "train.u8"] and isinstance(opened[0].train._pixels, np.memmap)
+    assert (
+        running.batches_from_disk(tiny, folder, checked=False)() > 0 and running.batches_from_disk(tiny, folder, checked=True)() > 0
+    )
+    assert dropped == 2 * [folder / "train.u8"] and isinstance(opened[0].train._pixels, np.memmap)
 
 
 def test_resuming_is_measured_on_a_training_that_goes_on(tmp_path, monkeypatch):
