@@ -49,7 +49,15 @@ def discriminator_loss(hr_logits: tf.Tensor, sr_logits: tf.Tensor, real: tf.Tens
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Mean binary cross-entropy of `logits`, (B, 1) or a map (B, H, W, 1), against `labels` (B, 1)."""
     labels = tf.broadcast_to(tf.reshape(labels, (-1, *[1] * (len(logits.shape) - 1))), tf.shape(logits))
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+
+    # The gradient is written out to be one tensor. TensorFlow's is a sum of four (AddN), of which D's and G's may share three; and
+    # AddN begins with the first that nobody else needs any more, so that its order, and the last bits, would be a matter of timing.
+    @tf.custom_gradient
+    def each(logits):
+        loss = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+        return loss, lambda upstream: upstream * (tf.sigmoid(logits) - labels)
+
+    return tf.reduce_mean(each(logits))
 
 
 def weighted_matching(settings: Loss, of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
@@ -109,7 +117,7 @@ def step_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
 
 def _steps(images: tf.Tensor, axis: int) -> tf.Tensor:
     """(B, 4): the mean size of the step from each of the 4 places of a cell along `axis` to its neighbour, less the mean of all."""
-    step = tf.abs(images - tf.roll(images, -1, axis))
+    step = tf.abs(tf.roll(images, -1, axis) - images)  # in this order no two gradients share a tensor (see `cross_entropy`)
     means = tf.reduce_mean(step, [1 if axis == 2 else 2, 3])  # (B, H or W)
     places = tf.reduce_mean(tf.reshape(means, (-1, means.shape[1] // SCALE, SCALE)), 1)
     return places - tf.reduce_mean(places, 1, keepdims=True)
