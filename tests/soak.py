@@ -31,8 +31,6 @@ def tiny(steps: int, save_minutes: float) -> Config:
         "quick", run="soak", deterministic=True, blocks=1, filters=4, hr_size=32, batch_size=2, discriminator_filters=2,
         discriminator_dense=4, label_noise=0.05, warmup_steps=5, pretrain_steps=steps, gan_steps=steps, log_every=3,
         sample_every=10, save_minutes=save_minutes,
-        # Since the sums of gradients have one order (tests/train/test_determinism.py) the relativistic D should do: not soaked yet.
-        adversarial="standard",
     )  # fmt: skip
 
 
