@@ -27,9 +27,10 @@ from srgan.train.state import State
 
 # Every kind of step: batch norm in both networks, labels with noise, all terms of the loss, the mean of
 # weights. Adam's large epsilon keeps the rounding of a near-zero gradient from becoming a step of full size.
+# With this seed no value lies so near a kink, of leaky ReLU or an absolute value, that its last bit turns a gradient.
 EVERYTHING = dict(pretrain_steps=6, gan_steps=6, batch_size=4, label_noise=0.05, adversarial_weight=0.1, adam_epsilon=1e-3,
                   total_variation_weight=0.01, phase_weight=0.1, adversarial="relativistic", ema=0.9,
-                  deterministic=True)  # fmt: skip
+                  deterministic=True, seed=2)  # fmt: skip
 TOLERANCE = 2e-5  # of a weight, after 6 + 6 steps of learning rate 1e-3: the order of the sums differs, and nothing else
 
 
