@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from srgan.errors import SRGANError
-from srgan.results import evaluation, measuring, scores
+from srgan.results import evaluation, measuring
 from srgan.results.degraded import NINE
 from srgan.results.peers import NAMES
 from srgan.results.scores import HR, MEASURES
@@ -27,9 +26,7 @@ def update(
     What is kept of the same weights stands, as with `weights_page.update`. Raises SRGANError if the benchmark `name`, weights, the
     file of a measure, or a network of others that is not measured yet is missing.
     """
-    missing = scores.left_out(scores.Judge(COLUMNS).keys)
-    if missing:
-        raise SRGANError(f"The page wants all measures. {missing}")
+    weights_page.refuse_without_measures(COLUMNS)
     kept = docs / weights_page.KEPT.name
     measured = measuring.measure(list(methods), [f"{name}:all"], folders, kept)
     readme.write_between(docs / PAGE.name, "degraded-page", section(measured, name))

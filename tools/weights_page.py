@@ -34,9 +34,7 @@ def update(
     The contest of all methods is on `sets`, dial and self-ensemble on the first of them. What KEPT has of the same weights stands.
     Raises SRGANError if a benchmark, weights, the file of a measure, or one of `peers` that is not measured yet is missing.
     """
-    missing = scores.left_out(scores.Judge(evaluation.SHOWN).keys)
-    if missing:
-        raise SRGANError(f"The page wants all measures. {missing}")
+    refuse_without_measures(evaluation.SHOWN)
     kept = docs / KEPT.name
     contest = measuring.measure([*OURS, *peers], list(sets), folders, kept)
     dial = measuring.measure([*STRENGTHS.values(), *ENSEMBLES], [sets[0]], folders, kept)
@@ -45,6 +43,13 @@ def update(
         readme.write_figure(figure, path)
     readme.write_between(docs / PAGE.name, "weights-page", section(contest, dial, sets[0]))
     return [docs / PAGE.name, *pictures, kept]
+
+
+def refuse_without_measures(keys: tuple[str, ...]) -> None:
+    """Raises SRGANError if the file of one of these measures is not named."""
+    missing = scores.left_out(scores.Judge(keys).keys)
+    if missing:
+        raise SRGANError(f"The page wants all measures. {missing}")
 
 
 def section(contest: dict, dial: dict, first: str) -> str:
