@@ -8,7 +8,7 @@ from keras import layers
 
 from srgan.config import SCALE, Config, Discriminator, Generator
 from srgan.models import patch_discriminators
-from srgan.models.layers import LEAK, BatchNormalization, BicubicUpsampling, PixelShuffle, PReLU
+from srgan.models.layers import LEAK, BatchNormalization, BicubicUpsampling, Fork, PixelShuffle, PReLU
 from srgan.models.layers import Conv2D as PhasedConv2D
 from srgan.models.refinement import refined
 
@@ -43,8 +43,9 @@ def body(x, g: Generator, sums: str | None = None):
     """All that is done at LR size: (B, H, W, 3) -> features (B, H, W, filters)."""
     # In float32 where all else is in half precision: bfloat16 has no more than 8 bits for a pixel near 1, an error of half a level.
     x = layers.Conv2D(g.filters, g.head_kernel, padding="same", dtype="float32", name="head_conv")(x)
-    head = x = prelu("head_prelu")(x)
+    head = prelu("head_prelu")(x)
 
+    x = Fork(name="head_fork")(head)
     for i in range(1, g.blocks + 1):
         x = res_block(x, g, f"block{i}", sums)
 

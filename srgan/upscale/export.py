@@ -127,11 +127,14 @@ def portable(generator: keras.Model) -> keras.Model:
     return _rebuilt(generator, stand_in)
 
 
+_TRAIN_BETTER = (layers.Fork, layers.PReLU, layers.LeakyReLU, layers.Conv2D)  # each beside its class of Keras's
+
+
 def _rebuilt(generator: keras.Model, stand_in: Callable) -> keras.Model:
-    """A copy with `stand_in(layer)` for each layer where that gives one, and Keras's own for those that are only faster here."""
+    """A copy with `stand_in(layer)` for each layer where that gives one, and Keras's own for those that only train better here."""
 
     def copy_of(layer: keras.layers.Layer) -> keras.layers.Layer:
-        kind = type(layer).__base__ if isinstance(layer, (layers.PReLU, layers.LeakyReLU, layers.Conv2D)) else type(layer)
+        kind = type(layer).__base__ if isinstance(layer, _TRAIN_BETTER) else type(layer)
         # What the weights once began as does not matter, and other versions of Keras may not know it.
         begin = {name: "zeros" for name in layer.get_config() if name.endswith("_initializer")}
         return stand_in(layer) or kind.from_config(layer.get_config() | begin)
