@@ -123,6 +123,8 @@ class Discriminator(Group):
 
     # One logit a picture (the paper), or a map of them (models/patch_discriminators.py).
     kind: Literal["vgg", "patch", "unet"] = setting("vgg", name="discriminator")
+    # What the discriminator "unet" sees of a picture: with "lpips" also what the trunk of LPIPS makes of it.
+    sees: Literal["pixels", "lpips"] = setting("pixels", name="discriminator_sees")
     filters: int = setting(
         64, name="discriminator_filters", at_least=1
     )  # of the first convolution; "vgg" ends with 8 times so many
@@ -147,7 +149,11 @@ class Loss(Group):
     adversarial: Literal["standard", "relativistic"] = setting("standard")
     adversarial_weight: float = setting(1e-3, at_least=0)
     matching_weight: float = setting(0.0, at_least=0)  # of D's own features of HR and SR (losses.feature_matching)
+    chroma_weight: float = setting(
+        0.0, at_least=0
+    )  # in stage srgan, of the absolute difference of colour alone: no coloured specks
     phase_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the two losses on what repeats every 4 pixels (losses.py)
+    spectrum_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the power at each frequency (losses.spectrum_loss)
     total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator
     real_label: float = setting(1.0)  # D's target for HR
     fake_label: float = setting(0.0)  # D's target for SR
@@ -243,6 +249,11 @@ class Config:
             not self.data.teacher or steps.gan_steps == steps.discriminator_steps == 0,
             "A teacher stands for HR in stage srresnet alone: gan_steps and discriminator_steps must be 0, "
             f"not {steps.gan_steps} and {steps.discriminator_steps}",
+        )
+        _require(
+            self.discriminator.sees == "pixels" or self.discriminator.kind == "unet",
+            f'The discriminator "{self.discriminator.kind}" sees pixels alone: '
+            f'discriminator_sees="{self.discriminator.sees}" wants "unet"',
         )
         _require(
             self.discriminator.kind != "unet" or self.data.hr_size % 8 == 0,

@@ -5,12 +5,22 @@ To add a loss: write it here as a function, give it a weight in `config.Loss`, a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from srgan.config import SCALE, Loss
 
 PHASE_CELLS = 6  # side of a window of the loss on phases, in cells of 4x4 pixels: over fewer, texture counts as a grid
 PHASE_STRIDE = 3  # cells from window to window
+SPECTRUM_SIDE = 32  # pixels of a window of the loss on spectra, and half of that from window to window
+SPECTRUM_EXCESS = 5.0  # how many times more power than HR's counts, to less of it
+SPECTRUM_FLOOR = 1e-5  # of a pixel's mean square, [-1, 1]: a third of a level of 8 bits counts as nothing
+
+
+def weighted(weight: float, loss: Callable[..., tf.Tensor], *of) -> tf.Tensor:
+    """`loss(*of)` at its weight; 0 without computing it where that is 0."""
+    return weight * loss(*of) if weight else tf.constant(0.0)
 
 
 def pixel_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
@@ -60,11 +70,6 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(each(logits))
 
 
-def weighted_matching(settings: Loss, of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
-    """Feature matching at its weight; 0 without computing it where that is 0."""
-    return settings.matching_weight * feature_matching(of_hr, of_sr) if settings.matching_weight else tf.constant(0.0)
-
-
 def feature_matching(of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
     """Mean absolute difference of D's features of HR and of SR, the mean over its layers (pix2pixHD, Wang et al. 2018, eq. 3).
 
@@ -76,11 +81,6 @@ def feature_matching(of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tenso
     return tf.add_n([tf.reduce_mean(difference) for difference in differences]) / len(differences)
 
 
-def weighted_total_variation(settings: Loss, sr: tf.Tensor) -> tf.Tensor:
-    """The total variation at its weight; 0 without computing it where that is 0."""
-    return settings.total_variation_weight * total_variation(sr) if settings.total_variation_weight else tf.constant(0.0)
-
-
 def total_variation(sr: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference of neighbouring pixels, down plus across."""
     down = tf.reduce_mean(tf.abs(sr[:, 1:] - sr[:, :-1]))
@@ -88,11 +88,44 @@ def total_variation(sr: tf.Tensor) -> tf.Tensor:
     return down + across
 
 
-def weighted_phase_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-    """The two losses on phases at their weight; 0 without computing it where that is 0. The pictures as they are, not rolled."""
-    if not settings.phase_weight:
-        return tf.constant(0.0)
-    return settings.phase_weight * (phase_loss(hr, sr) + step_loss(hr, sr))
+def chroma_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference of each channel less the mean of the three: of colour, whatever the brightness.
+
+    The texture of photos is in their brightness, so that what a GAN invents in colour is seen as specks.
+    """
+    difference = hr - sr
+    return tf.reduce_mean(tf.abs(difference - tf.reduce_mean(difference, axis=-1, keepdims=True)))
+
+
+def spectrum_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """How differently the power of HR and SR, (B, H, W, 3) each, is spread over frequencies and directions; in e-folds.
+
+    With P the power spectrum of brightness, the mean over a picture's windows: the mean absolute difference of log P, over
+    frequencies and pictures, SPECTRUM_EXCESS times where SR has more. What is too smooth lacks power at high frequencies; a pattern
+    of whatever period and direction, as scales or hatching, is a peak that HR does not have. Texture may lie elsewhere than in HR:
+    only its kind and amount count.
+    """
+    excess = _log_spectrum(sr) - _log_spectrum(hr)
+    return tf.reduce_mean(tf.maximum(SPECTRUM_EXCESS * excess, -excess))
+
+
+def _log_spectrum(images: tf.Tensor) -> tf.Tensor:
+    """(B, H, W, 3) -> (B, side, side / 2 + 1): the log of the mean power spectrum of a picture's windows."""
+    side = min(SPECTRUM_SIDE, *images.shape[1:3])
+    windows = tf.signal.frame(tf.reduce_mean(images, -1), side, side // 2, axis=1)  # (B, down, side, W)
+    windows = tf.signal.frame(windows, side, side // 2, axis=3)  # (B, down, side, across, side)
+    windows = tf.transpose(windows, (0, 1, 3, 2, 4))
+    hann = tf.signal.hann_window(side)
+    windows = (windows - tf.reduce_mean(windows, (-2, -1), keepdims=True)) * (hann[:, None] * hann)
+    spectrum = tf.signal.rfft2d(windows)
+    power = tf.square(tf.math.real(spectrum)) + tf.square(tf.math.imag(spectrum))
+    power /= tf.reduce_sum(tf.square(hann)) ** 2  # of white noise: its variance at each frequency
+    return tf.math.log(tf.reduce_mean(power, (1, 2)) + SPECTRUM_FLOOR)
+
+
+def cell_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
+    """The losses on phases and on steps, which see the 4x4 cells of the enlargement. The pictures as they are, not rolled."""
+    return phase_loss(hr, sr) + step_loss(hr, sr)
 
 
 def phase_loss(hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:

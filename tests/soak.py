@@ -28,9 +28,9 @@ SPEED_COLUMNS = ("images_per_second",)  # the only numbers that may differ: they
 def tiny(steps: int, save_minutes: float) -> Config:
     """A network small enough to live and die within seconds, on the real sample photos."""
     return presets.preset(
-        "quick", run="soak", deterministic=True, blocks=1, filters=4, hr_size=32, batch_size=2, discriminator_filters=2,
-        discriminator_dense=4, label_noise=0.05, warmup_steps=5, pretrain_steps=steps, gan_steps=steps, log_every=3,
-        sample_every=10, save_minutes=save_minutes,
+        "quick", run="soak", deterministic=True, blocks=1, filters=4, tail_filters=4, hr_size=32, batch_size=2,
+        discriminator_filters=2, discriminator_dense=4, chroma_weight=1.0, spectrum_weight=0.1, label_noise=0.05, warmup_steps=5,
+        pretrain_steps=steps, gan_steps=steps, log_every=3, sample_every=10, save_minutes=save_minutes,
     )  # fmt: skip
 
 

@@ -75,6 +75,13 @@ def test_cross_entropy_stays_finite_where_its_formula_overflows():
     assert float(losses.cross_entropy(np.ones_like(sure), sure)) == pytest.approx((0 + 500) / 2)
 
 
+def test_the_chroma_loss_sees_colour_and_not_brightness():
+    assert float(losses.chroma_loss(HR, HR + 0.2)) == pytest.approx(0, abs=1e-6)
+    redder = HR + np.float32([0.3, 0, 0])
+    assert float(losses.chroma_loss(HR, redder)) == pytest.approx((0.2 + 0.1 + 0.1) / 3, rel=1e-5)
+    assert float(losses.chroma_loss(HR, redder)) == float(losses.chroma_loss(HR, redder + 0.5 * SR.mean(-1, keepdims=True)))
+
+
 def test_total_variation_is_the_mean_step_down_plus_the_mean_step_across():
     expected = np.mean(np.abs(np.diff(SR, axis=1))) + np.mean(np.abs(np.diff(SR, axis=2)))
     assert float(losses.total_variation(SR)) == pytest.approx(expected, rel=1e-5)
@@ -146,11 +153,9 @@ def test_the_loss_on_steps_is_the_difference_of_the_steps_of_places():
     assert float(losses.step_loss(PHOTO, sr)) == pytest.approx(expected, rel=1e-3)
 
 
-def test_the_loss_is_weighed_and_left_out_at_0():
-    sr = PHOTO + 0.1 * np.arange(96, dtype=np.float32)[:, None] % 0.3
-    assert float(losses.weighted_phase_loss(settings().loss, PHOTO, sr)) == 0
-    with_phases = losses.weighted_phase_loss(settings(phase_weight=3).loss, PHOTO, sr)
-    assert float(with_phases) == pytest.approx(3 * float(losses.phase_loss(PHOTO, sr) + losses.step_loss(PHOTO, sr)))
+def test_the_loss_on_cells_is_both():
+    sr = PHOTO + dashes(0.05)
+    assert float(losses.cell_loss(PHOTO, sr)) == pytest.approx(float(losses.phase_loss(PHOTO, sr) + losses.step_loss(PHOTO, sr)))
 
 
 def test_pictures_smaller_than_a_window_are_one_window():
@@ -171,7 +176,57 @@ def test_feature_matching_is_the_mean_over_layers_of_absolute_differences_and_mo
     np.testing.assert_allclose(to_sr, 2 * np.sign(SR - HR) / HR.size, rtol=1e-5)
 
 
-def test_feature_matching_is_weighed_and_left_out_at_0():
-    assert float(losses.weighted_matching(settings().loss, [], [])) == 0
-    weighed = losses.weighted_matching(settings(matching_weight=3).loss, [HR], [SR])
-    assert float(weighed) == pytest.approx(3 * np.mean(np.abs(HR - SR)))
+def test_a_loss_is_weighed_and_not_computed_at_0():
+    assert float(losses.weighted(3.0, losses.feature_matching, [HR], [SR])) == pytest.approx(3 * np.mean(np.abs(HR - SR)))
+    assert float(losses.weighted(0.0, losses.feature_matching, None, None)) == 0
+
+
+# Spectra --------------------------------------------------------------------------------------------------------------
+
+
+def spectrum_by_hand(image: np.ndarray) -> np.ndarray:
+    """The log of the mean power spectrum of windows of 32x32, by loops."""
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(32) / 32)
+    power = []
+    for top in range(0, image.shape[0] - 31, 16):
+        for left in range(0, image.shape[1] - 31, 16):
+            window = image[top : top + 32, left : left + 32].mean(axis=-1)
+            power.append(np.abs(np.fft.rfft2((window - window.mean()) * np.outer(hann, hann))) ** 2 / np.sum(hann**2) ** 2)
+    return np.log(np.mean(power, axis=0) + losses.SPECTRUM_FLOOR)
+
+
+def test_the_loss_on_spectra_is_what_one_computes_by_hand():
+    sr = PHOTO + np.random.default_rng(0).normal(0, 0.03, PHOTO.shape).astype(np.float32)
+    excess = spectrum_by_hand(sr[0]) - spectrum_by_hand(PHOTO[0])
+    expected = np.where(excess > 0, losses.SPECTRUM_EXCESS * excess, -excess).mean()
+    assert float(losses.spectrum_loss(PHOTO, sr)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_other_grain_of_the_same_kind_costs_little_and_none_much():
+    grain = [np.random.default_rng(seed).normal(0, 0.1, PHOTO.shape[:3]).astype(np.float32)[..., None] for seed in (0, 1)]
+    one, other = (PHOTO + of for of in grain)
+    assert float(losses.spectrum_loss(one, one)) == 0
+    assert float(losses.spectrum_loss(one, one + 0.3)) == pytest.approx(0, abs=1e-3)
+    assert float(losses.spectrum_loss(one, other)) < float(losses.spectrum_loss(one, PHOTO)) / 2
+
+
+@pytest.mark.parametrize("across, down", [(3, 0), (5, 5), (0, 7), (2.5, -6)])
+def test_a_pattern_of_any_period_is_an_excess(across, down):
+    """The gradient takes the pattern back: a step against it makes it fainter."""
+    y, x = np.mgrid[:96, :96]
+    turns = (x / across if across else 0) + (y / down if down else 0)
+    pattern = np.sin(2 * np.pi * turns).astype(np.float32)[None, ..., None] * np.ones(3, np.float32)
+    sr = tf.constant(PHOTO + 0.1 * pattern)
+    with tf.GradientTape() as tape:
+        tape.watch(sr)
+        loss = losses.spectrum_loss(PHOTO, sr)
+    assert float(loss) > 0.1
+    assert float(tf.reduce_sum(tape.gradient(loss, sr) * pattern)) > 0
+
+
+def test_a_flat_picture_has_a_finite_gradient():
+    flat = tf.zeros((1, 48, 48, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(flat)
+        loss = losses.spectrum_loss(PHOTO[:, :48, :48], flat)
+    assert np.isfinite(float(loss)) and np.isfinite(tape.gradient(loss, flat)).all()

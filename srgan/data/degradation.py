@@ -39,8 +39,8 @@ class Chain:
     isotropic: float = 0.6  # of the blurs; the others have two sigmas and an angle
     between: float = 0.4  # that there is a first round of resizing, noise and JPEG
     size: tuple[float, float] = (0.8, 2.5)  # of the picture after the first round, against LR
-    noise: float = 0.3  # in each round
-    level: tuple[float, float] = (1, 12)  # its standard deviation, of 255
+    noise: float = 0.4  # in each round
+    level: tuple[float, float] = (1, 22)  # its standard deviation, of 255; Real-ESRGAN: 1 to 30
     poisson: float = 0.4  # of the noises: stronger where it is bright
     gray: float = 0.4  # of the noises: equal in all channels
     first_jpeg: float = 0.6

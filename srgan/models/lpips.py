@@ -43,11 +43,12 @@ TRUNKS = {"vgg16": _VGG16, "alex": _ALEX}
 VARIABLES = {"vgg16": "SRGAN_LPIPS", "alex": "SRGAN_LPIPS_ALEX"}  # that name their files
 
 
-def load(trunk: str, dtype: str = "float32") -> Depths:
+def load(trunk: str, dtype: str = "float32", weighted: bool = True) -> Depths:
     """The features of LPIPS with the trunk "vgg16" (to train by) or "alex" (to measure by), the trunk computing in `dtype`.
 
-    The mean squared difference of two images' features, summed over the depths, is their LPIPS. The weights are in the file that
-    SRGAN_LPIPS (SRGAN_LPIPS_ALEX) names. Raises SRGANError if it is not set, or does not hold them.
+    The mean squared difference of two images' features, summed over the depths, is their LPIPS; where they are not `weighted` each
+    channel counts alike, and none is left out. The weights are in the file that SRGAN_LPIPS (SRGAN_LPIPS_ALEX) names. Raises
+    SRGANError if it is not set, or does not hold them.
     """
     steps, variable = TRUNKS[trunk], VARIABLES[trunk]
     named = os.environ.get(variable)
@@ -62,7 +63,9 @@ def load(trunk: str, dtype: str = "float32") -> Depths:
         x, taps = tf.cast((images - shift) / scale, dtype), []
         for step in steps:
             if step == "tap":
-                taps.append(_compared(x, weights[f"lin{len(taps)}.model.1.weight"]))
+                taps.append(_unit(x))
+                if weighted:
+                    taps[-1] *= _roots(weights[f"lin{len(taps) - 1}.model.1.weight"])
             else:
                 x = _STEPS[step](x) if isinstance(step, str) else _convolved(x, weights, *step)
         return taps
@@ -76,12 +79,16 @@ def distance(depths: Depths, a: list[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
     return tf.add_n([tf.reduce_mean(square, axis=(1, 2, 3)) for square in squares])
 
 
-def _compared(x: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
-    """Unit length, then each channel times the root of its weight and of their number: a mean over channels becomes a sum."""
+def _unit(x: tf.Tensor) -> tf.Tensor:
+    """Each place's channels as a vector of unit length, float32."""
     x = tf.cast(x, tf.float32)
-    unit = x * tf.math.rsqrt(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True) + 1e-12)
+    return x * tf.math.rsqrt(tf.reduce_sum(tf.square(x), axis=-1, keepdims=True) + 1e-12)
+
+
+def _roots(weights: np.ndarray) -> tf.Tensor:
+    """The root of each channel's weight and of their number: a mean over channels becomes a sum."""
     weights = weights.reshape(-1).astype(np.float32)
-    return unit * tf.constant(np.sqrt(np.maximum(weights, 0) * len(weights)))
+    return tf.constant(np.sqrt(np.maximum(weights, 0) * len(weights)))
 
 
 def _convolved(x: tf.Tensor, weights: dict[str, np.ndarray], name: str, padding: int) -> tf.Tensor:

@@ -6,12 +6,14 @@ those see every pixel equally often (Odena et al. 2016).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import keras
 from keras import layers
 
 from srgan.config import Config
+from srgan.models import lpips
 from srgan.models.layers import LEAK, LeakyReLU
 
 
@@ -35,10 +37,11 @@ def unet(config: Config) -> keras.Model:
     image = keras.Input((config.data.hr_size, config.data.hr_size, 3), name="image")
     base = config.discriminator.filters
     x = _conv(image, base, 1, "conv1")
+    depths = PerceptualDepths(name="depths")(image) if config.discriminator.sees == "lpips" else []
     skips = []
     for i, multiple in enumerate((2, 4, 8), start=1):
         skips.append(x)
-        x = _conv(x, multiple * base, 2, f"down{i}")
+        x = _conv(x, multiple * base, 2, f"down{i}", *depths[i - 1 : i])
     for i, multiple in enumerate((4, 2, 1), start=1):
         # Filters are reduced before the enlargement, not after it: a quarter of the work.
         x = _conv(x, multiple * base, 1, f"up{i}")
@@ -51,10 +54,36 @@ def unet(config: Config) -> keras.Model:
 KINDS: dict[str, Callable[[Config], keras.Model]] = {"patch": patch, "unet": unet}
 
 
-def _conv(x, filters: int, stride: int, name: str):
-    """A convolution, 3x3 or with stride 2 4x4, and leaky ReLU."""
+def _conv(x, filters: int, stride: int, name: str, *beside):
+    """A convolution, 3x3 or with stride 2 4x4, and leaky ReLU. What is `beside` it is added after a 1x1 convolution of its own."""
     x = layers.Conv2D(filters, 3 if stride == 1 else 4, stride, padding="same", kernel_initializer="he_normal", name=name)(x)
+    for features in beside:
+        seen = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_seen")(features)
+        x = layers.Add(name=f"{name}_add")([x, seen])
     return LeakyReLU(LEAK, name=f"{name}_leaky")(x)
+
+
+class PerceptualDepths(layers.Layer):
+    """The trunk of LPIPS, which does not learn: (B, H, W, 3) in [-1, 1] -> features at H / 2, H / 4 and H / 8.
+
+    As in projected GANs (Sauer et al. 2021): a D that begins with the eyes of a trained network tells textures apart from its first
+    steps on. Each place's vector has the length of the root of its channels' number, so that a channel is about 1.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(dtype="float32", **kwargs)
+        self.depths = lpips.load("vgg16", keras.config.dtype_policy().compute_dtype, weighted=False)
+
+    def call(self, images):
+        found = self.depths(images)
+        side = images.shape[1]
+        return [
+            features[:, : side >> depth, : side >> depth] * math.sqrt(features.shape[-1])
+            for depth, features in enumerate(found[1:4], start=1)
+        ]
+
+    def compute_output_shape(self, shape):
+        return [(shape[0], shape[1] >> depth, shape[2] >> depth, channels) for depth, channels in ((1, 128), (2, 256), (3, 512))]
 
 
 def _logits(x):

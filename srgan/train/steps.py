@@ -47,7 +47,7 @@ def pretrain_step(config: Config, state: State, features: Features | None = None
         with tf.GradientTape() as tape:
             sr = generator(batch.lr, training=True)
             loss = losses.content_loss(config.loss, features, batch.hr, sr)
-            loss += losses.weighted_total_variation(config.loss, sr)
+            loss += losses.weighted(config.loss.total_variation_weight, losses.total_variation, sr)
         optimizer.apply(gradients(tape, loss, generator, optimizer), generator.trainable_variables)
         return {"loss": loss}
 
@@ -77,13 +77,14 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
     """
     generator, discriminator = state.generator, state.discriminator
     g_optimizer, d_optimizer = state.g_optimizer, state.d_optimizer
-    seen = with_features(config, discriminator)
+    seen, weights = with_features(config, discriminator), config.loss
 
     def step(batch: Batch):
         tape = tf.GradientTape(persistent=True)
         with tape:
             sr = generator(batch.lr, training=True)
-            phases = losses.weighted_phase_loss(config.loss, batch.hr, sr)
+            regular = losses.weighted(weights.phase_weight, losses.cell_loss, batch.hr, sr)
+            regular += losses.weighted(weights.spectrum_weight, losses.spectrum_loss, batch.hr, sr)  # before a roll leaves an edge
             hr, sr = rolled(config, batch, batch.hr, sr)
             (d_of_hr, features_hr), (d_of_sr, features_sr) = seen(hr), seen(sr)
             hr_logits, sr_logits = judged(config, d_of_hr, d_of_sr)
@@ -100,9 +101,10 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
                 d_of_sr, features_sr = seen(sr)
             content = losses.content_loss(config.loss, features, hr, sr)
             adversarial = losses.adversarial_loss(config.loss, *judged(config, d_of_hr, d_of_sr), batch.wanted)
-            g_loss = content + config.loss.adversarial_weight * adversarial
-            g_loss += losses.weighted_matching(config.loss, features_hr, features_sr)
-            g_loss += phases + losses.weighted_total_variation(config.loss, sr)
+            g_loss = content + weights.adversarial_weight * adversarial + regular
+            g_loss += losses.weighted(weights.matching_weight, losses.feature_matching, features_hr, features_sr)
+            g_loss += losses.weighted(weights.chroma_weight, losses.chroma_loss, hr, sr)
+            g_loss += losses.weighted(weights.total_variation_weight, losses.total_variation, sr)
         g_gradients = gradients(tape, g_loss, generator, g_optimizer)
         if not config.optimization.alternate:
             d_optimizer.apply(d_gradients, discriminator.trainable_variables)

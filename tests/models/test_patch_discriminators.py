@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from srgan import losses
 from srgan.config import settings
+from srgan.errors import SRGANError
 from srgan.models import networks
 from srgan.train import steps
 
@@ -27,6 +28,39 @@ def test_a_patch_discriminator_sees_each_pixel(kind):
         tape.watch(image)
         judged = tf.reduce_sum(discriminator(image))
     assert (np.abs(tape.gradient(judged, image)).sum(axis=-1) > 0).all()
+
+
+@pytest.fixture
+def eyes(shared_data, monkeypatch):
+    monkeypatch.setenv("SRGAN_LPIPS", str(shared_data / "weights" / "stlpips_vgg16.npz"))
+    return dict(discriminator="unet", discriminator_sees="lpips", hr_size=48, discriminator_filters=4)
+
+
+def test_the_eyes_of_lpips_do_not_learn_and_are_in_no_checkpoint(eyes):
+    """A 1x1 convolution more at each of three sizes is all that learns."""
+    with_eyes = networks.discriminator(settings(**eyes))
+    without = networks.discriminator(settings(**eyes | dict(discriminator_sees="pixels")))
+    assert len(with_eyes.weights) == len(without.weights) + 3 == len(with_eyes.trainable_weights)
+
+
+def test_what_the_eyes_see_counts_and_hands_back_a_gradient(eyes):
+    discriminator, image = networks.discriminator(settings(**eyes)), tf.constant(IMAGES)
+    depths = discriminator.get_layer("depths")
+    found = depths(image)
+    assert [depth.shape for depth in found] == depths.compute_output_shape(image.shape)
+    assert all(0.5 < float(tf.math.reduce_std(depth)) < 2 for depth in found)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        seen = tf.add_n([tf.reduce_sum(depth[..., 0]) for depth in depths(image)])
+    assert np.isfinite(tape.gradient(seen, image)).all()
+    before = discriminator(image)
+    discriminator.get_layer("down2_seen").kernel.assign(tf.zeros_like(discriminator.get_layer("down2_seen").kernel))
+    assert not np.allclose(before, discriminator(image))
+
+
+def test_only_a_unet_has_eyes():
+    with pytest.raises(SRGANError, match='sees pixels alone: discriminator_sees="lpips" wants "unet"'):
+        settings(discriminator="patch", discriminator_sees="lpips")
 
 
 def test_maps_are_judged_like_single_logits():
