@@ -101,7 +101,15 @@ _PRESETS = {
     # The weights that come with the project (model/).
     "shipped": _DRAWN,
     # The same for photos as people have them: softened, resized, noisy, compressed.
-    "photo": _DRAWN | dict(degradation="photo"),
+    "photo": _DRAWN
+    | dict(
+        degradation="photo",
+        content_scale=0.7,
+        pixel_weight=0.7,
+        adversarial_weight=0.4,
+        chroma_weight=3.0,  # what LR has lost is guessed: no coloured specks,
+        spectrum_weight=0.1,  # nor hatching of any period
+    ),
     # The small one of them, for CPUs and video: a twelfth of the work.
     "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),
     # Ledig et al. 2017 as published; wants a GPU, days, and a folder of many photos.

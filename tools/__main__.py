@@ -118,6 +118,14 @@ def details(options: argparse.Namespace) -> None:
     _tell("wrote", [details.make(folders, target, names, places, options.degradation)])
 
 
+def mean(options: argparse.Namespace) -> None:
+    """Several weights as one."""
+    load_tensorflow()
+    from tools.mean import mean
+
+    _tell("wrote", [mean(options.weights, options.output)])
+
+
 def _tell(verb: str, paths: list[Path]) -> None:
     print("\n".join(f"{verb} {path}" for path in paths) or "Nothing to change.")
 
@@ -139,6 +147,13 @@ COMMANDS: Commands = {
             argument("video", type=Path, metavar="VIDEO"),
             argument("methods", nargs="+", metavar="METHOD", help="as for `python -m srgan measure`"),
             argument("--frames", type=int, default=50, metavar="COUNT", help="how many of its first frames (default: 50)"),
+        ],
+    ),
+    "mean": (
+        mean, "write the mean of several weights of one network, whose card is the last one's",
+        [
+            argument("weights", nargs="+", type=Path, metavar="FILE", help="a .weights.h5, its card beside it"),
+            argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the .weights.h5 to write"),
         ],
     ),
     "readme": (

@@ -41,7 +41,8 @@ def ship(name: str, source: Path, photos: str, folders: dict[str, Path], kept: P
     content = source.read_bytes()
     paths.write_atomically(target, lambda temporary: temporary.write_bytes(content))
     told = _told(card) | {"before": [_told(training) for training in card["before"]], "scores": scores, "photos": photos}
-    paths.write_json(weights.card_path(target), told | {"network": card["network"], "sha256": card["sha256"]})
+    told |= {key: card[key] for key in ("mean_of", "network", "sha256") if key in card}
+    paths.write_json(weights.card_path(target), told)
     return target
 
 
