@@ -16,7 +16,7 @@ from srgan.results.tables import Table
 from srgan.runs import notebook_runner
 from tests.browser import lab
 
-ORDER = (notebook_runner.UPSCALE, *notebook_runner.SERIES)  # most people want a picture first
+ORDER = (notebook_runner.UPSCALE, *notebook_runner.SERIES, notebook_runner.STUDY)  # most people want a picture first
 
 
 def main() -> int:

@@ -47,6 +47,8 @@ def copy_project(folder: Path, parameters: dict) -> Path:
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"))
     for name in ("utils.py", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder / name)
+    (folder / "docs").mkdir()
+    shutil.copy(PROJECT / "docs" / "study.json", folder / "docs")  # a study that was run, for notebook 07
     (folder / "model").mkdir()
     for path in (PROJECT / "model").glob("*.*"):  # the weights that come with the project, and their cards
         shutil.copy(path, folder / "model")
