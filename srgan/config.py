@@ -149,9 +149,7 @@ class Loss(Group):
     adversarial: Literal["standard", "relativistic"] = setting("standard")
     adversarial_weight: float = setting(1e-3, at_least=0)
     matching_weight: float = setting(0.0, at_least=0)  # of D's own features of HR and SR (losses.feature_matching)
-    chroma_weight: float = setting(
-        0.0, at_least=0
-    )  # in stage srgan, of the absolute difference of colour alone: no coloured specks
+    chroma_weight: float = setting(0.0, at_least=0)  # in stage srgan, of colour alone: no coloured specks (losses.chroma_loss)
     phase_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the two losses on what repeats every 4 pixels (losses.py)
     spectrum_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the power at each frequency (losses.spectrum_loss)
     total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator

@@ -14,7 +14,7 @@ from srgan.config import SCALE, Loss
 PHASE_CELLS = 6  # side of a window of the loss on phases, in cells of 4x4 pixels: over fewer, texture counts as a grid
 PHASE_STRIDE = 3  # cells from window to window
 SPECTRUM_SIDE = 32  # pixels of a window of the loss on spectra, and half of that from window to window
-SPECTRUM_EXCESS = 5.0  # how many times more power than HR's counts, to less of it
+SPECTRUM_EXCESS = 5.0  # how many times as much as a lack of power an excess counts
 SPECTRUM_FLOOR = 1e-5  # of a pixel's mean square, [-1, 1]: a third of a level of 8 bits counts as nothing
 
 

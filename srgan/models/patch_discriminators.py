@@ -37,11 +37,11 @@ def unet(config: Config) -> keras.Model:
     image = keras.Input((config.data.hr_size, config.data.hr_size, 3), name="image")
     base = config.discriminator.filters
     x = _conv(image, base, 1, "conv1")
-    depths = PerceptualDepths(name="depths")(image) if config.discriminator.sees == "lpips" else []
+    depths = PerceptualDepths(name="depths")(image) if config.discriminator.sees == "lpips" else [None] * 3
     skips = []
-    for i, multiple in enumerate((2, 4, 8), start=1):
+    for i, (multiple, seen) in enumerate(zip((2, 4, 8), depths, strict=True), start=1):
         skips.append(x)
-        x = _conv(x, multiple * base, 2, f"down{i}", *depths[i - 1 : i])
+        x = _conv(x, multiple * base, 2, f"down{i}", seen)
     for i, multiple in enumerate((4, 2, 1), start=1):
         # Filters are reduced before the enlargement, not after it: a quarter of the work.
         x = _conv(x, multiple * base, 1, f"up{i}")
@@ -54,11 +54,11 @@ def unet(config: Config) -> keras.Model:
 KINDS: dict[str, Callable[[Config], keras.Model]] = {"patch": patch, "unet": unet}
 
 
-def _conv(x, filters: int, stride: int, name: str, *beside):
-    """A convolution, 3x3 or with stride 2 4x4, and leaky ReLU. What is `beside` it is added after a 1x1 convolution of its own."""
+def _conv(x, filters: int, stride: int, name: str, seen=None):
+    """A convolution, 3x3 or with stride 2 4x4, and leaky ReLU. Features that are `seen` are added by a 1x1 convolution."""
     x = layers.Conv2D(filters, 3 if stride == 1 else 4, stride, padding="same", kernel_initializer="he_normal", name=name)(x)
-    for features in beside:
-        seen = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_seen")(features)
+    if seen is not None:
+        seen = layers.Conv2D(filters, 1, use_bias=False, kernel_initializer="he_normal", name=f"{name}_seen")(seen)
         x = layers.Add(name=f"{name}_add")([x, seen])
     return LeakyReLU(LEAK, name=f"{name}_leaky")(x)
 
