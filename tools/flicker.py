@@ -14,6 +14,7 @@ from srgan.errors import SRGANError
 from srgan.results import measuring, metrics
 from srgan.results.tables import Table
 from srgan.upscale import video_frames
+from srgan.upscale.steady import Steady
 from srgan.upscale.video_reader import Source
 
 FINE = 2.0  # sigma, pixels: what a Gaussian of this width takes away is the high band
@@ -50,13 +51,23 @@ def flicker(film: Iterable[np.ndarray], upscaler: Callable[[np.ndarray], np.ndar
     return changes / pixels if pixels else float("nan")
 
 
+def both(film: list[np.ndarray], upscaler: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+    """The flicker of SR as the network makes it, and as a film shows it (upscale/steady.py)."""
+    steady = Steady()
+    return flicker(film, upscaler), flicker(film, lambda lr: steady(lr, upscaler(lr)))
+
+
 def table(path: Path, names: list[str], most: int) -> Table:
     """Bicubic, then each method, on the first `most` frames. Raises SRGANError for a film without two frames or without flicker."""
     film = [lr for lr, _ in zip(frames(path), range(most), strict=False)]
     if len(film) < 2:
         raise SRGANError(f"{path} has {len(film)} frame: flicker is between frames. Take a video.")
-    values = {name: flicker(film, measuring.method(name).open()) for name in dict.fromkeys(["bicubic", *names])}
-    if not values["bicubic"] > 0:
+    values = {name: both(film, measuring.method(name).open()) for name in dict.fromkeys(["bicubic", *names])}
+    bicubic = values["bicubic"][0]
+    if not bicubic > 0:
         raise SRGANError(f"{path}: nothing flickers in still regions of its first {len(film)} frames. Take a film from a tripod.")
-    rows = [(name, f"{value:.3f}", f"{value / values['bicubic']:.2f}") for name, value in values.items()]
-    return Table((f"{path.name}, {len(film)} frames", "flicker, levels", "against bicubic"), rows)
+    rows = [
+        (name, *(text for value in pair for text in (f"{value:.3f}", f"{value / bicubic:.2f}"))) for name, pair in values.items()
+    ]
+    head = ("of each frame by itself, levels", "against bicubic", "of the film, levels", "against bicubic")
+    return Table((f"{path.name}, {len(film)} frames", *head), rows)

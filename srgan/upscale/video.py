@@ -1,6 +1,6 @@
 """Video: read, upscaled and written frame by frame; sound, subtitles, chapters and tags are copied as they are.
 
-SR is H.264 in MP4 or Matroska, with the times, the colours and the shape of the source.
+SR is H.264 in MP4 or Matroska, with the times, the colours and the shape of the source, and without flicker where it stands still.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import video_frames
 from srgan.upscale.resampling import enlarged_to
 from srgan.upscale.size import FOUR_TIMES, Size
+from srgan.upscale.steady import Steady
 from srgan.upscale.targets import require_free
 from srgan.upscale.video_frames import FrameFormat
 from srgan.upscale.video_reader import Source, unheld
@@ -158,7 +159,7 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
     """Upscale and encode the frames before second `limit` that no earlier run has; returns how many frames there are."""
     total = reading.frames if limit is None else min(reading.frames, round(limit * reading.rate))
     encoder, count, last = Encoder(reading, like), 0, None
-    unit = unit_of(reading, encoder.name)
+    unit, steady = unit_of(reading, encoder.name), Steady(segments.state)
     step = max(1, math.ceil(Fraction(1, 1000) / unit))  # of Matroska, which counts milliseconds
     about = {"total": total or None, "initial": segments.frames, "desc": reading.path.name, "unit": "frame"}
     with tqdm(**about, mininterval=0.1 if shows_bars() else 10.0) as bar:
@@ -173,11 +174,12 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
             if count <= segments.frames:
                 continue
             bar.update()
-            bands = enlarged_to(*like.shape, video_frames.to_rgb(item, like), lambda lr: [upscaler(lr)])
-            segments.add(encoder.encode(np.concatenate(list(bands)), last, duration))
+            lr = video_frames.to_rgb(item, like)
+            bands = enlarged_to(*like.shape, lr, lambda lr: [upscaler(lr)])
+            segments.add(encoder.encode(steady(lr, np.concatenate(list(bands))), last, duration))
             if segments.is_due():
                 segments.add(encoder.finish())
-                segments.keep(count)
+                segments.keep(count, steady.state())
                 encoder = Encoder(reading, like)
     segments.add(encoder.finish(0 if limit else round(reading.shown_until / unit)))
     return count

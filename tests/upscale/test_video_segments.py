@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from srgan.upscale import video
@@ -41,14 +42,27 @@ def test_the_next_run_tells_where_it_goes_on(interrupted):
     assert said == [f"{interrupted}: goes on after frame 4, where an earlier run was interrupted."]
 
 
+def test_the_parts_end_in_the_film_that_an_untouched_run_makes(interrupted):
+    frames_made(interrupted)
+    whole = interrupted.with_name("whole.mkv")
+    video.upscale(interrupted, whole, nearest, how="a")
+    assert all(map(np.array_equal, clips.pictures(whole), clips.pictures(interrupted.with_name("sr.mkv"))))
+
+
 def test_parts_of_another_size_are_not_used(interrupted):
     assert frames_made(interrupted, size=Size(2)) == 10
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "table", "no table"])
-def test_damaged_parts_are_made_anew(damage, interrupted):
+def test_only_the_last_part_keeps_what_the_next_frame_depends_on(interrupted):
     (folder,) = interrupted.parent.glob(".unfinished-*")
-    part = sorted(folder.glob("*.packets"))[1]
+    assert [path.name for path in folder.glob("*.state")] == ["000000004.state"]
+
+
+@pytest.mark.parametrize("kind", ["packets", "state"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "table", "no table"])
+def test_damaged_parts_are_made_anew(damage, kind, interrupted):
+    (folder,) = interrupted.parent.glob(".unfinished-*")
+    part = sorted(folder.glob(f"*.{kind}"))[-1]
     content = part.read_bytes()
     if damage == "gone":
         part.unlink()
