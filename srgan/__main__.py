@@ -334,7 +334,8 @@ COMMANDS: Commands = {
                           "of eight orientations); peer:NAME, a network of others"),
             argument("--sets", default="Set14", metavar="SET,SET",
                      help="benchmarks, or folders of prepared photos, whose held-out side is taken (default: Set14); "
-                          "Set14:jpeg50: of damaged LR, Set14:all: each of nine damages (docs/degraded.md)"),
+                          "samples: the photos in installed packages; Set14:jpeg50: of damaged LR, Set14:all: each of nine "
+                          "damages, Set14:programs: as three programs save it (docs/degraded.md)"),
             argument("--json", type=Path, metavar="FILE",
                      help="keep the numbers there; what it has already of the same weights and images is not measured again"),
         ],

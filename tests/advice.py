@@ -50,6 +50,7 @@ TESTS = {  # (file, sentence) -> the test that does it; without "::" in tests/te
     ("srgan/data/pictures.py", "Save it as TIFF or JPEG in a program that develops photos"): "test_images_that_are_refused",
     ("srgan/data/pictures.py", "pip install pyvips pyvips-binary"): "test_packages_that_are_named",
     ("srgan/data/h264.py", "pip install av"): "test_packages_that_are_named",
+    ("srgan/data/programs.py", "pip install av"): "tests/results/test_degraded.py::test_ffmpegs_jpegs_want_pyav",
     ("srgan/data/pictures.py", "pip install pillow-heif"): "test_packages_that_are_named",
     ("srgan/data/preparation.py", "Add photos, or lower test_fraction ({})"): "test_all_photos_held_out",
     ("srgan/data/preparation.py", NO_ROOM):

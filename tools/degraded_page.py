@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from srgan.results import evaluation, measuring
-from srgan.results.degraded import NINE
+from srgan.results.degraded import NINE, PROGRAMS
 from srgan.results.peers import NAMES
 from srgan.results.scores import HR, MEASURES
 from srgan.results.tables import Table, bold_if
@@ -28,20 +28,30 @@ def update(
     """
     weights_page.refuse_without_measures(COLUMNS)
     kept = docs / weights_page.KEPT.name
-    measured = measuring.measure(list(methods), [f"{name}:all"], folders, kept)
+    measured = measuring.measure(list(methods), [f"{name}:all", f"{measuring.SAMPLES}:programs"], folders, kept)
     readme.write_between(docs / PAGE.name, "degraded-page", section(measured, name))
     return [docs / PAGE.name, kept]
 
 
 def section(measured: dict, name: str) -> str:
-    """What the page says between its marks: a table for each measure."""
-    tables = (table(measured, name, key).markdown() for key in COLUMNS)
-    return "\n\n".join((*tables, f"{name}, clean LR for comparison: docs/weights.md. Commit `{machine.commit()}`."))
+    """What the page says between its marks: a table for each measure, of the nine degradations and of the programs."""
+    tables = [table(measured, name, NINE, key) for key in COLUMNS]
+    saved = [table(measured, measuring.SAMPLES, PROGRAMS, key) for key in COLUMNS]
+    return "\n\n".join(
+        (
+            f"{name}; with clean LR: [docs/weights.md](weights.md#how-good-they-are).",
+            *(each.markdown() for each in tables),
+            "### As programs save them",
+            "The photos in scikit-image and matplotlib, shrunk to a quarter and saved as JPEG at each program's defaults.",
+            *(each.markdown() for each in saved),
+            f"Commit `{machine.commit()}`.",
+        )
+    )
 
 
-def table(measured: dict, name: str, key: str) -> Table:
-    """One measure: a row for each method, a column for each degradation, the best of each in bold."""
-    columns = [measured["sets"][f"{name}:{degradation}"] for degradation in NINE]
+def table(measured: dict, name: str, degradations: tuple[str, ...], key: str) -> Table:
+    """One measure of a set: a row for each method, a column for each degradation, the best of each in bold."""
+    columns = [measured["sets"][f"{name}:{degradation}"] for degradation in degradations]
     best = [MEASURES[key].best(row[key] for method, row in column.items() if method != HR) for column in columns]
     rows = [
         (
@@ -54,4 +64,4 @@ def table(measured: dict, name: str, key: str) -> Table:
         for method in columns[0]
         if method != HR
     ]
-    return Table((MEASURES[key].heading, *NINE), rows)
+    return Table((MEASURES[key].heading, *degradations), rows)

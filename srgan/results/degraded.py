@@ -1,7 +1,8 @@
 """Test sets that suffered: fixed degradations of the LR of any set, each a list of parts and numbers, no pictures.
 
-"Set14:jpeg50" is Set14 under the degradation jpeg50, "Set14:all" all nine. The same pictures come out wherever they are made
-(of one version of Pillow and NumPy): the only chance is in the numbers of the picture in its set.
+"Set14:jpeg50" is Set14 under the degradation jpeg50, "Set14:all" all nine, "Set14:programs" HR as three programs shrink and save
+it. The same pictures come out wherever they are made (of one version of the packages): the only chance is in the numbers of the
+picture in its set.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from srgan.config import SCALE
-from srgan.data import degradation, images
+from srgan.data import degradation, images, programs
 from srgan.results.evaluation import TestImage
 
 LIGHT = {"first": (0.4, 1.5), "second": (0.6, 1.2), "quality": (75, 95)}  # sides against HR, then against LR; JPEG, twice
@@ -25,9 +26,14 @@ DEGRADATIONS: dict[str, tuple[tuple, ...]] = {
     "blur1": (("blur", 1.0),),  # of HR, pixels
     "blur2": (("blur", 2.0),),
     "light": (("light",),),
-    "jpeg60": (("jpeg", 60),),
+    "jpeg60": (("jpeg", 60),),  # to compare with single figures
+    "pillow": (("program", "pillow"),),
+    "ffmpeg": (("program", "ffmpeg"),),
+    "libvips": (("program", "libvips"),),
 }
-NINE = tuple(name for name in DEGRADATIONS if name != "jpeg60")  # which is there to compare with single figures
+NINE = tuple(DEGRADATIONS)[:9]
+PROGRAMS = tuple(DEGRADATIONS)[-3:]
+GROUPS = {"all": NINE, "programs": PROGRAMS}
 
 
 def split(name: str) -> tuple[str, str]:
@@ -37,11 +43,11 @@ def split(name: str) -> tuple[str, str]:
 
 
 def expanded(names: Iterable[str]) -> list[str]:
-    """The names, those with ":all" replaced by the set under each of the nine degradations."""
+    """The names, those that end in ":all" or ":programs" replaced by the set under each degradation of the group."""
     found = []
     for name in names:
-        stem = name.removesuffix(":all")
-        found += [name] if stem == name else [f"{stem}:{each}" for each in NINE]
+        stem, _, group = name.rpartition(":")
+        found += [f"{stem}:{each}" for each in GROUPS[group]] if stem and group in GROUPS else [name]
     return found
 
 
@@ -62,6 +68,8 @@ def _suffered(part: str, numbers: list, lr: np.ndarray, hr: np.ndarray, rng: np.
         return degradation.gaussian_noise(lr, *numbers, gray=False, rng=rng)
     if part == "blur":
         return images.degrade(degradation.blur(hr, *numbers, *numbers))
+    if part == "program":
+        return programs.SHRUNK_AND_SAVED[numbers[0]](hr, *lr.shape[:2])
     return _light(hr, rng)
 
 

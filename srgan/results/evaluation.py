@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from srgan.config import STAGES, Config
-from srgan.data import images, media, preparation
+from srgan.data import images, media, preparation, sources
 from srgan.data.catalogue import BENCHMARKS
 from srgan.data.dataset import Dataset
 from srgan.errors import SRGANError
@@ -103,6 +103,13 @@ def measure(
     for method, distance in scores.frechet_distances(features).items():
         means[method]["frechet"] = distance
     return per_image, means
+
+
+def samples() -> Iterator[TestImage]:
+    """The photos that lie in installed packages, shrunk by bicubic. None of the weights that come with the project saw them."""
+    for photo in sources.photos("samples"):
+        hr = images.crop_to_scale(images.read_image(photo.path))
+        yield photo.name, images.degrade(hr), hr
 
 
 def test_sets(dataset: Dataset, folders: dict[str, Path]) -> dict[str, Iterator[TestImage]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from srgan.runs.paths import write_json
 from srgan.upscale import network
 from srgan.upscale.files import open_model
 
+SAMPLES = "samples"
 CLASSIC = {"nearest": network.nearest, "bicubic": network.bicubic}
 KEPT = {  # of the file that keeps what was measured: rows by `Method.of`
     "measures": {...: TEXT},
@@ -67,15 +69,17 @@ def method(name: str) -> Method:
 
 
 def open_set(name: str, folders: dict[str, Path]) -> Iterator[TestImage]:
-    """The images of a benchmark by its name, or the held-out photos of a prepared data set by its folder.
+    """The images of a benchmark by its name, "samples", or the held-out photos of a prepared data set by its folder.
 
-    Both also under a degradation: "Set14:jpeg50" (results/degraded.py).
+    All also under a degradation: "Set14:jpeg50" (results/degraded.py).
     """
     name, suffered = degraded.split(name)
     if suffered:
         return degraded.degraded(open_set(name, folders), suffered)
     if name in folders:
         return evaluation.benchmark(folders[name])
+    if name == SAMPLES:
+        return evaluation.samples()
     manifest = dataset.read_manifest(Path(name))  # raises SRGANError if it is none
     pack = dataset.Pack(Path(name) / "test.u8", manifest["test"], manifest["sha256"]["test"])
     return ((photo, *pack.pair(i)) for i, photo in enumerate(pack.names()))
@@ -88,6 +92,8 @@ def _inputs(name: str, folders: dict[str, Path]) -> str:
         return f"{_inputs(name, folders)} {degraded.DEGRADATIONS[suffered]}"
     if name in folders:
         return evaluation.files_key(folders[name])
+    if name == SAMPLES:
+        return " ".join(f"{package} {metadata.version(package)}" for package in ("scikit-image", "matplotlib"))
     return dataset.read_manifest(Path(name))["sha256"]["test"]
 
 
@@ -123,11 +129,13 @@ def measure(names: list[str], sets: list[str], folders: dict[str, Path], kept: P
 
 
 def _refuse_unknown(name: str, folders: dict[str, Path]) -> None:
-    if name in folders or Path(name).is_dir():
-        return
     stem, colon, ending = name.rpartition(":")
-    if colon and (stem in folders or Path(stem).is_dir()):
-        raise SRGANError(f'There is no degradation "{ending}". There are: all, {", ".join(degraded.DEGRADATIONS)}.')
+    here, damaged = (each in (*folders, SAMPLES) or Path(each).is_dir() for each in (name, stem))
+    if here:
+        return
+    if colon and damaged:
+        there = ", ".join((*degraded.GROUPS, *degraded.DEGRADATIONS))
+        raise SRGANError(f'There is no degradation "{ending}". There are: {there}.')
     raise SRGANError(f"There is no benchmark {name} here, nor a folder of that name: python -m srgan fetch {name}")
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import skimage.data
 
-from srgan.data import degradation, images
+from srgan.data import degradation, images, sources
 from srgan.errors import SRGANError
 from srgan.results import degraded, measuring, metrics, perceptual
 from srgan.upscale import network
@@ -18,6 +20,7 @@ def test_a_name_may_carry_a_degradation_and_all_means_nine():
     assert degraded.split("Set14") == ("Set14", "") and degraded.split("C:photos") == ("C:photos", "")
     names = degraded.expanded(["Set5", "data/x:all"])
     assert names == ["Set5", *(f"data/x:{name}" for name in degraded.NINE)] and len(names) == 10
+    assert degraded.expanded(["samples:programs", ":all"]) == ["samples:pillow", "samples:ffmpeg", "samples:libvips", ":all"]
 
 
 @pytest.mark.parametrize("name", degraded.DEGRADATIONS)
@@ -65,7 +68,31 @@ def test_damaged_sets_are_measured_beside_clean_ones(folders):
 
 
 def test_what_is_no_degradation_is_told_with_what_there_is(tmp_path):
-    with pytest.raises(SRGANError, match=r'There is no degradation "jpeg10"\. There are: all, jpeg50, '):
+    with pytest.raises(SRGANError, match=r'There is no degradation "jpeg10"\. There are: all, programs, jpeg50, '):
         measuring.measure(["bicubic"], [f"{tmp_path}:jpeg10"], {})
     with pytest.raises(SRGANError, match="There is no benchmark Set9 here"):
         measuring.measure(["bicubic"], ["Set9:jpeg50"], {})
+
+
+@pytest.mark.parametrize("program", degraded.PROGRAMS)
+def test_what_a_program_shrank_and_saved_lies_where_lr_does(program):
+    """No pixel has moved: it is nearer to LR than to LR moved by half a pixel, and JPEG took something."""
+    for (_, lr, hr), (_, clean, _) in zip(degraded.degraded(SET, program), SET, strict=True):
+        near = np.abs(lr.astype(int) - clean).mean()
+        moved = [images.degrade(np.roll(hr, shift, axis)) for axis in (0, 1) for shift in (-2, 2)]
+        assert 0.5 < near < 8 and all(near < np.abs(lr.astype(int) - other)[2:-2, 2:-2].mean() for other in moved)
+
+
+def test_the_sample_photos_are_a_set(monkeypatch):
+    photos = sources.photos("samples")[:2]
+    monkeypatch.setattr(sources, "photos", lambda name: photos)
+    results = measuring.measure(["bicubic"], ["samples", "samples:pillow"], {})
+    clean, saved = (results["sets"][name]["bicubic"] for name in ("samples", "samples:pillow"))
+    assert clean["images"] == 2 and saved["psnr_y"] < clean["psnr_y"]
+    assert "scikit-image" in results["inputs"]["samples:pillow"]
+
+
+def test_ffmpegs_jpegs_want_pyav(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(SRGANError, match=r"FFmpeg's JPEGs need the package PyAV: pip install av"):
+        list(degraded.degraded(SET, "ffmpeg"))

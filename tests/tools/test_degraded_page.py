@@ -11,12 +11,12 @@ BEGIN = readme.BEGIN.format("degraded-page")
 
 def test_each_measure_has_a_table_of_methods_and_degradations_with_the_best_in_bold(monkeypatch, tmp_path):
     def measure(names, sets, folders, kept):
-        assert sets == ["Set5:all"] and names[0] == "bicubic"
+        assert sets == ["Set5:all", "samples:programs"] and names[0] == "bicubic"
         kept.write_text("{}")
         rows = {
             name: {"psnr_y": 25 - i, "st_lpips": 0.4 - i / 10, "frechet": 150.0, "niqe": 5.0 + i} for i, name in enumerate(names)
         }
-        return {"sets": {f"Set5:{each}": rows | {scores.HR: {"niqe": 4.0}} for each in degraded.NINE}}
+        return {"sets": {each: rows | {scores.HR: {"niqe": 4.0}} for each in degraded.expanded(sets)}}
 
     monkeypatch.setattr(measuring, "measure", measure)
     monkeypatch.setattr(scores, "left_out", lambda keys: "")
@@ -25,6 +25,7 @@ def test_each_measure_has_a_table_of_methods_and_degradations_with_the_best_in_b
     page.write_text(f"above\n{BEGIN}\nold\n{readme.END}\nbelow\n")
     assert [path.name for path in degraded_page.update({}, "Set5", tmp_path)] == ["degraded.md", "weights_measured.json"]
     text = page.read_text()
+    assert "| PSNR-Y, dB | pillow | ffmpeg | libvips |" in text and f"| bicubic |{' **25.00** |' * 3}\n" in text
     assert "| PSNR-Y, dB | jpeg50 | jpeg75 |" in text and "| bicubic | **25.00** | **25.00** |" in text
     assert f"| ClearReality SPAN |{' **-0.100** |' * 9}" in text and f"| photo |{' 0.200 |' * 9}" in text
     assert "HR" not in text and "old" not in text and text.endswith("below\n")
