@@ -8,7 +8,7 @@ from srgan.results import evaluation, measuring
 from srgan.results.degraded import NINE, PROGRAMS
 from srgan.results.peers import NAMES
 from srgan.results.scores import HR, MEASURES
-from srgan.results.tables import Table, bold_if
+from srgan.results.tables import Table
 from srgan.runs import machine
 from srgan.runs.paths import PROJECT
 from tools import readme, weights_page
@@ -52,14 +52,11 @@ def section(measured: dict, name: str) -> str:
 def table(measured: dict, name: str, degradations: tuple[str, ...], key: str) -> Table:
     """One measure of a set: a row for each method, a column for each degradation, the best of each in bold."""
     columns = [measured["sets"][f"{name}:{degradation}"] for degradation in degradations]
-    best = [MEASURES[key].best(row[key] for method, row in column.items() if method != HR) for column in columns]
+    best = [evaluation.best(key, column) for column in columns]
     rows = [
         (
             NAMES.get(method.removeprefix("peer:"), method),
-            *(
-                bold_if(column[method][key] == top, evaluation.shown(key, column[method][key]))
-                for column, top in zip(columns, best, strict=True)
-            ),
+            *(evaluation.cell(key, c[method], b) for c, b in zip(columns, best, strict=True)),
         )
         for method in columns[0]
         if method != HR

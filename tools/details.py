@@ -66,8 +66,8 @@ def make(
     `places`: what is at those to show; all of them if empty. `degradation`: what LR suffers, one of degraded.DEGRADATIONS;
     nothing if empty. Raises SRGANError for a place or degradation that is not there, and if a benchmark or weights are missing.
     """
-    if degradation not in ("", *degraded.DEGRADATIONS):
-        raise SRGANError(f"There is no degradation {degradation}. There are: {', '.join(degraded.DEGRADATIONS)}.")
+    if degradation:
+        degraded.refuse_unknown(degradation)
     unknown = set(places) - {place.what for place in PLACES}
     if unknown:
         raise SRGANError(f"There is no place {unknown.pop()}. There are: {', '.join(place.what for place in PLACES)}.")

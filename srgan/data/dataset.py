@@ -153,30 +153,27 @@ class Dataset:
         A pure function of (seed, step). Each epoch goes through all photos in an order of its own. Where the run has a
         degradation, LR is made here, from HR.
         """
-        size, count = self._config.data.hr_size, self._config.data.batch_size
-        lr_batch = np.empty((count, size // SCALE, size // SCALE, 3), np.uint8)
-        hr_batch = np.empty((count, size, size, 3), np.uint8)
-        cuts = self._cuts(step)
-        self._read_ahead(cuts)
-        for slot, (photo, cut) in enumerate(cuts):
-            lr, hr = self.train.pair(photo)
-            worsen = self._worsening(step, slot)
-            if cut:
-                lr, hr = patch(lr, hr, size, cut, worsen)
-            elif worsen:
-                lr = worsen(hr, 0, 0, size)
-            lr_batch[slot], hr_batch[slot] = lr, hr
-        return lr_batch, hr_batch
+        lr, hr = self.batches(step, 1)
+        return lr[0], hr[0]
 
     def batches(self, step: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The batches of `count` steps from `step` on, stacked: LR (count, batch, ...) and HR (count, batch, ...)."""
         size, batch = self._config.data.hr_size, self._config.data.batch_size
         lr = np.empty((count, batch, size // SCALE, size // SCALE, 3), np.uint8)
         hr = np.empty((count, batch, size, size, 3), np.uint8)
-        self._read_ahead(itertools.chain.from_iterable(self._cuts(step + i) for i in range(count)))
+        cuts = [self._cuts(step + i) for i in range(count)]
+        self._read_ahead(itertools.chain.from_iterable(cuts))
         for i in range(count):
-            lr[i], hr[i] = self.batch(step + i)
+            for slot, (photo, cut) in enumerate(cuts[i]):
+                lr[i, slot], hr[i, slot] = self._pair(photo, cut, self._worsening(step + i, slot))
         return lr, hr
+
+    def _pair(self, photo: int, cut: Cut | None, worsen: Worsen | None) -> tuple[np.ndarray, np.ndarray]:
+        """LR and HR of the patch `cut` of a photo, or of all of it."""
+        size, (lr, hr) = self._config.data.hr_size, self.train.pair(photo)
+        if cut:
+            return patch(lr, hr, size, cut, worsen)
+        return (worsen(hr, 0, 0, size) if worsen else lr), hr
 
     def _worsening(self, step: int, slot: int) -> Worsen | None:
         """What makes LR of one patch of the batch of `step`, by numbers of its own; None where LR is what is prepared."""

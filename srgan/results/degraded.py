@@ -13,6 +13,7 @@ import numpy as np
 
 from srgan.config import SCALE
 from srgan.data import degradation, images, programs
+from srgan.errors import SRGANError
 from srgan.results.evaluation import TestImage
 
 LIGHT = {"first": (0.4, 1.5), "second": (0.6, 1.2), "quality": (75, 95)}  # sides against HR, then against LR; JPEG, twice
@@ -34,6 +35,13 @@ DEGRADATIONS: dict[str, tuple[tuple, ...]] = {
 NINE = tuple(DEGRADATIONS)[:9]
 PROGRAMS = tuple(DEGRADATIONS)[-3:]
 GROUPS = {"all": NINE, "programs": PROGRAMS}
+
+
+def refuse_unknown(name: str, *groups: str) -> None:
+    """Raises SRGANError if `name` is no degradation, nor one of `groups`."""
+    known = (*groups, *DEGRADATIONS)
+    if name not in known:
+        raise SRGANError(f'There is no degradation "{name}". There are: {", ".join(known)}.')
 
 
 def split(name: str) -> tuple[str, str]:

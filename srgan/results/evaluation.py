@@ -201,24 +201,25 @@ def table(results: dict, measures: tuple[str, ...] = SHOWN, names: dict = METHOD
     measures = tuple(key for key in measures if key in taken)
     rows = []
     for name, by_method in results["sets"].items():
-        best = {key: _best(key, by_method) for key in measures}
+        tops = {key: best(key, by_method) for key in measures}
         for method, values in by_method.items():
-            cells = (_cell(key, values, best[key]) if method != HR else _cell(key, values) for key in measures)
+            cells = (cell(key, values, tops[key]) if method != HR else cell(key, values) for key in measures)
             rows.append((f"{name} ({values['images']})", names.get(method, method), *cells))
         for method, values in others.get(name, {}).items():
-            cells = (_cell(key, values) for key in measures)
+            cells = (cell(key, values) for key in measures)
             rows.append((f"{name} ({published.IMAGES[name]})", f"{method}, published", *cells))
     note = published.SOURCE if others.keys() & results["sets"].keys() else ""
     return Table(("set (images)", "method", *(MEASURES[key].heading for key in measures)), rows, note)
 
 
-def _best(key: str, by_method: dict[str, dict]) -> tuple:
+def best(key: str, by_method: dict[str, dict]) -> tuple:
     """The best value of a measure in a tuple; empty where there is none or none is best."""
     values = [values[key] for method, values in by_method.items() if key in values and method != HR]
     return (MEASURES[key].best(values, key=_order),) if values and MEASURES[key].best else ()
 
 
-def _cell(key: str, values: dict, best: tuple = ()) -> str:
+def cell(key: str, values: dict, best: tuple = ()) -> str:
+    """A method's number of a measure as tables show it, bold if it is in `best`; "" where it was not taken."""
     return bold_if(values[key] in best, shown(key, values[key])) if key in values else ""
 
 

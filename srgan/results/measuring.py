@@ -134,8 +134,7 @@ def _refuse_unknown(name: str, folders: dict[str, Path]) -> None:
     if here:
         return
     if colon and damaged:
-        there = ", ".join((*degraded.GROUPS, *degraded.DEGRADATIONS))
-        raise SRGANError(f'There is no degradation "{ending}". There are: {there}.')
+        degraded.refuse_unknown(ending, *degraded.GROUPS)
     raise SRGANError(f"There is no benchmark {name} here, nor a folder of that name: python -m srgan fetch {name}")
 
 

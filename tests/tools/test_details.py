@@ -40,7 +40,7 @@ def test_the_sheet_shows_each_place_as_each_method_has_it(tiny, tmp_path, monkey
     details.make({}, tmp_path / "noisy.jpg", ("bicubic",), ("cat",), "noise15")
     clean, noisy = (images.read_image(tmp_path / name)[head : head + side, gap:][:, :side] for name in ("one.jpg", "noisy.jpg"))
     assert 3 < np.abs(clean.astype(int) - noisy).mean() < 30
-    with pytest.raises(SRGANError, match="There is no degradation rain"):
+    with pytest.raises(SRGANError, match='There is no degradation "rain"'):
         details.make({}, tmp_path / "none.jpg", degradation="rain")
     assert images.read_image(tmp_path / "one.jpg").shape == (2 * (head + side + gap), 2 * (side + gap) + gap, 3)
     with pytest.raises(SRGANError, match="There is no place dog"):
