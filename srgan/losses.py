@@ -10,6 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from srgan.config import SCALE, Loss
+from srgan.models import layers
 
 PHASE_CELLS = 6  # side of a window of the loss on phases, in cells of 4x4 pixels: over fewer, texture counts as a grid
 PHASE_STRIDE = 3  # cells from window to window
@@ -36,9 +37,30 @@ def content_loss(settings: Loss, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.T
     """
     if features is None:
         return pixel_loss(settings, hr, sr)
-    pairs = zip(tf.nest.flatten(features(hr)), tf.nest.flatten(features(sr)), strict=True)
-    loss = tf.add_n([tf.reduce_mean(tf.square(tf.stop_gradient(of_hr) - of_sr)) for of_hr, of_sr in pairs])
-    return loss + settings.pixel_weight * pixel_loss(settings, hr, sr) if settings.pixel_weight else loss
+    of_hr, of_sr = (tf.nest.flatten(features(images)) for images in (hr, sr))
+    of_hr = [tf.stop_gradient(each) for each in of_hr]
+    loss = tf.add_n([tf.reduce_mean(tf.square(a - b)) for a, b in zip(of_hr, of_sr, strict=True)])
+    if settings.pixel_weight:
+        loss += settings.pixel_weight * pixel_loss(settings, hr, sr)
+    return loss + weighted(settings.texture_weight, texture_loss, of_hr, of_sr)
+
+
+def texture_loss(of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
+    """How differently the features of HR and of SR, (B, h, w, C) at each layer, are spread in a picture, wherever they are.
+
+    With m and s the mean and the standard deviation of a channel over a picture: the sum of |difference of m| and of s over
+    channels, against the same sum of m and s in HR; the mean over layers. Texture that is of the right kind and lies elsewhere
+    costs nothing: as the term on texture of DISTS (Ding et al. 2020) and the statistics of AdaIN (Huang and Belongie 2017).
+    """
+    pairs = [(_spread(a), _spread(layers.forked(b))) for a, b in zip(of_hr, of_sr, strict=True)]
+    return tf.add_n([tf.reduce_sum(tf.abs(a - b)) / tf.reduce_sum(tf.abs(a)) for a, b in pairs]) / len(pairs)
+
+
+def _spread(features: tf.Tensor) -> tf.Tensor:
+    """(B, h, w, C) -> (B, 2, C): the mean and the standard deviation of each channel of each picture."""
+    mean = tf.reduce_mean(features, (1, 2))
+    variance = tf.reduce_mean(tf.square(features), (1, 2)) - tf.square(mean)
+    return tf.stack([mean, tf.sqrt(tf.maximum(variance, 0.0) + 1e-12)], 1)
 
 
 def adversarial_loss(settings: Loss, hr_logits: tf.Tensor, sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -89,6 +89,27 @@ def test_total_variation_is_the_mean_step_down_plus_the_mean_step_across():
     assert float(losses.total_variation(ramp)) == pytest.approx(0.1, rel=1e-5)
 
 
+def test_the_texture_loss_compares_the_spread_of_each_channel_wherever_it_lies():
+    rng = np.random.default_rng(0)
+    hr, sr = rng.random((2, 5, 6, 3), np.float32), rng.random((2, 5, 6, 3), np.float32)
+    of_hr, of_sr = (np.stack([image.mean((1, 2)), image.std((1, 2))]) for image in (hr, sr))
+    expected = np.abs(of_hr - of_sr).sum() / of_hr.sum()
+    assert float(losses.texture_loss([hr], [sr])) == pytest.approx(expected, rel=1e-4)
+    assert float(losses.texture_loss([hr, hr], [sr, hr])) == pytest.approx(expected / 2, rel=1e-4)  # the mean over layers
+    elsewhere = hr[:, ::-1, ::-1]
+    assert float(losses.texture_loss([hr], [elsewhere])) == pytest.approx(0, abs=1e-5)
+
+
+def test_the_texture_loss_is_part_of_the_content_at_its_weight():
+    def features(images):
+        return [images, 2 * images[:, ::2]]
+
+    weighed = [settings(content="lpips", texture_weight=weight).loss for weight in (0.0, 0.5)]
+    plain, textured = (float(losses.content_loss(each, features, HR, SR)) for each in weighed)
+    expected = float(losses.texture_loss(features(HR), features(SR)))
+    assert textured - plain == pytest.approx(0.5 * expected, rel=1e-4)
+
+
 # The loss on phases ---------------------------------------------------------------------------------------------------
 
 PHOTO = (skimage.data.astronaut()[100:196, 200:296][None] / 127.5 - 1.0).astype(np.float32)

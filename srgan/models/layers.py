@@ -55,11 +55,12 @@ class Fork(keras.layers.Identity):
     """
 
     def call(self, x):
-        return _forked(x)
+        return forked(x)
 
 
 @tf.custom_gradient
-def _forked(x):
+def forked(x: tf.Tensor):
+    """`x` as Fork gives it."""
     # A copy, since TensorFlow would join the two sums into one behind anything that it can leave out.
     return tf.identity(x), lambda upstream: tf.raw_ops.Snapshot(input=upstream)
 

@@ -18,17 +18,25 @@ SETTINGS = {
     "quick": preset("quick", **SMALL),
     "quick in float32": preset("quick", **SMALL, precision="float32"),
     "paper": preset("paper", **SMALL, total_variation_weight=1e-3),
-    "shipped": preset("shipped", **SMALL, tail_filters=4, chroma_weight=3.0, spectrum_weight=0.1, dataset="samples"),
+    "shipped": preset(
+        "shipped", **SMALL, tail_filters=4, chroma_weight=3.0, spectrum_weight=0.1, texture_weight=1.0, dataset="samples"
+    ),
 }
 
 SAME_MEMORY = ("Identity", "Reshape", "Squeeze", "ExpandDims", "StopGradient")  # their output lies where their input does
 KEPT = ("Const", "ReadVariableOp", "_Arg", "Enter")  # theirs is needed later on
 
 
+def features(images: tf.Tensor) -> list[tf.Tensor]:
+    """Of two depths, the second made of the first, as a trained network's are."""
+    first = tf.nn.relu(tf.nn.avg_pool2d(images, 2, 1, "VALID"))
+    return [first, tf.nn.relu(tf.nn.avg_pool2d(first, 2, 2, "VALID"))]
+
+
 def nodes(config, stage: str) -> dict:
     """What runs in one step, after all that TensorFlow changes in its graph."""
     state = State(config, stage)
-    update = compile_updates(config, state, None)
+    update = compile_updates(config, state, features if config.loss.texture_weight else None)
     batch, size = config.data.batch_size, config.data.hr_size
     lr, hr = (tf.zeros((1, batch, side, side, 3), tf.uint8) for side in (size // 4, size))
     return ran(lambda: update(tf.constant(0, tf.int64), tf.constant([0.0]), lr, hr))
