@@ -51,10 +51,8 @@ def update_study(folder: Path) -> list[Path]:
     """
     results, docs = study.read(folder), PROJECT / "docs"
     steps, seconds = results["steps"]["varied"], sum(results["seconds"].values())
-    # Results from before there were intervals have means alone.
-    intervals = f"{study.differences_table(results)}\n\n" if "differences" in results else ""
     text = (
-        f"{study.table(results)}\n\n{intervals}"
+        f"{study.table(results)}\n\n{study.differences_table(results)}\n\n"
         f"{steps:,} steps a model, {clock(seconds)} for both on {results['machine']}, commit `{results['commit']}`. "
         f"Mean content loss of the last tenth: A {results['content']['varied']:.4g}, B {results['content']['faces']:.4g}."
     )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 PICTURES = (".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff",
             ".webp")  # fmt: skip
@@ -58,29 +56,6 @@ def kind(path: Path) -> str | None:
     if picture_format(head):
         return "picture"
     return "film" if any(_matches(head, begin) for begin in FILM_SIGNATURES) or _is_transport(head) else None
-
-
-def is_lossy(path: Path) -> bool:
-    """Whether the file at `path` is a picture of a kind that loses detail when it is saved: JPEG, AVIF, HEIC, lossy WebP."""
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            form = picture_format(file.read(32))
-            return form in ("JPEG", "AVIF", "HEIC") or (form == "WEBP" and _is_lossy_webp(file))
-    except OSError:  # it is told when the file is read
-        return False
-
-
-def _is_lossy_webp(file: BinaryIO) -> bool:
-    """By the chunk that holds its pixels, or those of its first frame (RFC 9649)."""
-    file.seek(12)
-    while len(head := file.read(8)) == 8:
-        kind, length = struct.unpack("<4sI", head)
-        if kind in (b"VP8 ", b"VP8L"):
-            return kind == b"VP8 "
-        file.seek(16 if kind == b"ANMF" else length + length % 2, os.SEEK_CUR)  # a frame's own chunks lie behind its place
-    return False
 
 
 def _matches(head: bytes, signature: bytes) -> bool:

@@ -18,6 +18,7 @@ from srgan.data.images import resize
 from srgan.models import precision
 from srgan.runs import weights
 from srgan.upscale import body_and_tail, tiles
+from srgan.upscale.border import Bordered
 from srgan.upscale.folding import folded
 from srgan.upscale.strength import mixed
 
@@ -67,7 +68,7 @@ class Network:
         bands = self.bands(lr)
         first = next(bands)
         if len(first) == SCALE * lr.shape[0]:
-            return first
+            return np.ascontiguousarray(first)
         sr = np.empty((SCALE * lr.shape[0], *first.shape[1:]), first.dtype)
         done = 0
         for band in itertools.chain([first], bands):
@@ -76,7 +77,7 @@ class Network:
         return sr
 
     def batch(self, lr: np.ndarray) -> np.ndarray:
-        """(B, H, W, 3) uint8 -> (B, 4 H, 4 W, 3) uint8, without tiles."""
+        """(B, H, W, 3) uint8 -> (B, 4 H, 4 W, 3) uint8: patches, without tiles and without a border."""
         return self._whole(tf.constant(lr)).numpy()
 
     def bands(self, lr: np.ndarray) -> Iterator[np.ndarray]:
@@ -84,20 +85,23 @@ class Network:
         if lr.dtype != self._pixels.as_numpy_dtype:
             yield from self._deep.bands(lr)
             return
-        memory, pixels = self._memory or tiles.spare(), lr.shape[0] * lr.shape[1]
-        if pixels <= tiles.SMALLEST or pixels * sum(map(tiles.bytes_per_pixel, body_and_tail.split(self._generator))) <= memory:
-            yield self.batch(lr[None])[0]
+        bordered = Bordered(lr)
+        (height, width), memory = bordered.shape, self._memory or tiles.spare()
+        small = lr.shape[0] * lr.shape[1] <= tiles.SMALLEST
+        if small or height * width * sum(map(tiles.bytes_per_pixel, body_and_tail.split(self._generator))) <= memory:
+            bands = [self.batch(bordered[:, :][None])[0]]
         else:
             body, tail = (half.layers for half in self._halves)
-            size = tiles.sizes(memory, body, tail, lr.shape[1])
-            grid = tiles.grid(*lr.shape[:2], size.body, tiles.radius(body) + tiles.radius(tail), size.rows)
-            yield from _bands(grid, lambda row, column: self._tile(lr, row, column, size.tail))
+            size = tiles.sizes(memory, body, tail, width)
+            grid = tiles.grid(height, width, size.body, tiles.radius(body) + tiles.radius(tail), size.rows)
+            bands = _bands(grid, lambda row, column: self._tile(bordered, row, column, size.tail))
+        yield from bordered.removed(bands)
 
-    def _tile(self, lr: np.ndarray, row: tiles.Span, column: tiles.Span, pixels: int) -> np.ndarray:
+    def _tile(self, lr: Bordered, row: tiles.Span, column: tiles.Span, pixels: int) -> np.ndarray:
         """What is kept of the SR of one tile; its tail takes it in smaller ones of `pixels` pixels."""
         body, tail = self._halves
         radius = tiles.radius(tail.layers)
-        features = body.run(tf.constant(lr[None, row.seen, column.seen]))
+        features = body.run(tf.constant(lr[row.seen, column.seen][None]))
         features = features[:, row.needed(radius), column.needed(radius)]
         row, column = row.narrowed(radius), column.narrowed(radius)
         lr = lr[row.seen, column.seen]
