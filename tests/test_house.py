@@ -16,7 +16,8 @@ from srgan.runs.paths import PROJECT
 FLOORS = (
     ("errors", "__init__"),
     ("config",),
-    ("presets", "models", "losses"),
+    ("presets", "models"),
+    ("losses",),
     ("runs",),
     ("data",),
     ("upscale",),
