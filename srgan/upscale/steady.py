@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import uniform_filter
 
-STILL, MOVED = 2.0, 4.0  # levels of 255 that LR may change by and be as it was; by which it is new
+STILL, MOVED = 3.0, 6.0  # levels of 255 that LR may change by and be as it was; by which it is new
 WINDOW = 3  # LR pixels, whose mean change is asked for: noise and single pixels move nothing
 
 
