@@ -16,7 +16,7 @@ from srgan.results import comparisons, evaluation, study
 from srgan.runs import weights
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 from srgan.runs.progress import clock
-from srgan.upscale import network
+from srgan.upscale import network, order
 from tools import ship
 
 BEGIN, END = "<!-- results: written by `python -m tools {}` -->", "<!-- end of results -->"
@@ -72,7 +72,8 @@ def update_weights() -> list[Path]:
     write_between(PROJECT / "README.md", "ship", ship.table().markdown())
     lr = images.read_image(PHOTO)
     upscalers = {"bicubic": network.bicubic} | {name: network.load(path) for name, path in shipped.items()}
-    _write_jpeg(images.strip({name: upscalers[name](lr) for name in ("bicubic", next(iter(shipped)))}), BEFORE_AND_AFTER)
+    shown = ("bicubic", order.model_for(PHOTO, shipped))  # the second is what `srgan upscale` takes
+    _write_jpeg(images.strip({name: upscalers[name](lr) for name in shown}), BEFORE_AND_AFTER)
     photos = {photo.name: photo.path for photo in sources.photos("samples")}
     _write_jpeg(images.stack([_detail(images.read_image(photos[name]), upscalers) for name in DETAILS_OF]), DETAILS)
     return [PROJECT / "README.md", BEFORE_AND_AFTER, DETAILS]
