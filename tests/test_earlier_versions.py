@@ -40,12 +40,13 @@ def test_it_is_done_and_its_results_have_their_table(earlier):
     assert status.sentence(config, paths) == "SRResNet done at step 6, SRGAN done at step 4; nothing is left to train."
     stored = json.loads((paths.output / "results.json").read_text())
     assert f"{stored['sets']['held-out']['srgan']['psnr_y']:.2f}" in str(evaluation.table(stored))
-    # It lacks a measure that came later, so it is measured again, of the same weights: the same numbers, and that one more.
+    # It lacks a measure that came later, so it is measured again, of the same weights: that one more, and the same numbers but for
+    # half precision, and for the edges, beyond which the network sees a mirror image since then.
     again = evaluation.evaluate(config, paths)
     assert again["weights"] == stored["weights"] and again["inputs"] == stored["inputs"]
     for method, values in stored["sets"]["held-out"].items():
         found = again["sets"]["held-out"][method]
-        assert {key: found[key] for key in values} == pytest.approx(values, abs=1e-2), method  # in half precision
+        assert {key: found[key] for key in values} == pytest.approx(values, abs=0.1), method
 
 
 def test_its_weights_load_by_their_cards(earlier):

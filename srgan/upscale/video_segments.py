@@ -15,6 +15,7 @@ from srgan.runs.outside import ANYTHING, SHA256, Damaged, read_json, sha256, who
 from srgan.runs.paths import write_atomically, write_json
 
 SECONDS = 30.0  # of work that an interruption may cost
+STATES = 3  # that are kept, of the newest parts
 # frames: in it and the parts before; state: of what the frame after it depends on
 ABOUT = {"about": ANYTHING, "parts": [{"frames": whole(1), "sha256": SHA256, "state": SHA256}]}
 HEAD = struct.Struct("<qqqBI")  # pts, dts, duration, whether it is a key frame, bytes
@@ -24,11 +25,14 @@ class Segments:
     """Packets of the encoded picture in the order of the encoder, in parts that each begin anew."""
 
     def __init__(self, folder: Path | None, about: dict):
-        """`folder`: where parts are kept; None: nowhere. Those of another film, or made in another way than `about` says, go."""
+        """`folder`: where parts are kept; None: nowhere. Those of another film, or made in another way than `about` says, go.
+
+        `state`: what was given to `keep` with the last part that is there; b"" before the first one.
+        """
         self._folder, self._about = folder, about
         self._packets: list[bytes] = []  # of the part that is being made, as they are kept
         self._begun = time.monotonic()
-        self._parts = _finished(folder, about) if folder else []
+        self._parts, self.state = _finished(folder, about) if folder else ([], b"")
         if not self._parts:
             self.remove()
 
@@ -36,11 +40,6 @@ class Segments:
     def frames(self) -> int:
         """How many the finished parts hold."""
         return self._parts[-1]["frames"] if self._parts else 0
-
-    @property
-    def state(self) -> bytes:
-        """What was given to `keep` with the last part; b"" before the first one."""
-        return _path(self._folder, self.frames, "state").read_bytes() if self._parts else b""
 
     def is_due(self) -> bool:
         """Whether the part that is being made has taken long enough to be kept."""
@@ -54,13 +53,14 @@ class Segments:
 
         Raises SRGANError if it cannot be written.
         """
-        before, part = self.frames, {"frames": frames}
+        part = {"frames": frames}
         for key, suffix, content in (("sha256", "packets", b"".join(self._packets)), ("state", "state", state)):
             write_atomically(_path(self._folder, frames, suffix), lambda temporary, content=content: temporary.write_bytes(content))
             part[key] = hashlib.sha256(content).hexdigest()
         self._parts.append(part)
         write_json(self._folder / "about.json", {"about": self._about, "parts": self._parts})
-        _path(self._folder, before, "state").unlink(missing_ok=True)
+        for part in self._parts[-1 - STATES : -STATES]:  # another process may be about to read the newest
+            _path(self._folder, part["frames"], "state").unlink(missing_ok=True)
         self._packets, self._begun = [], time.monotonic()
 
     def packets(self) -> Iterator[av.Packet]:
@@ -79,17 +79,34 @@ def _path(folder: Path, frames: int, suffix: str) -> Path:
     return folder / f"{frames:09d}.{suffix}"
 
 
-def _finished(folder: Path, about: dict) -> list[dict]:
-    """The parts of this film in `folder`, as its table tells of them; none if one of them is missing or not as it was made."""
+def _finished(folder: Path, about: dict) -> tuple[list[dict], bytes]:
+    """The parts of this film in `folder`, as its table tells of them, and what the frame after them depends on.
+
+    None if one of them is missing or not as it was made. Where that is because another process went on meanwhile, the table tells
+    of more by now, and is read again.
+    """
+    before = None
+    while True:
+        try:
+            kept = read_json(folder / "about.json", ABOUT)
+        except (FileNotFoundError, Damaged):
+            return [], b""
+        if kept == before or kept["about"] != about or not kept["parts"]:
+            return [], b""
+        state = _state(folder, kept["parts"])
+        if state is not None:
+            return kept["parts"], state
+        before = kept
+
+
+def _state(folder: Path, parts: list[dict]) -> bytes | None:
+    """What the frame after `parts` depends on; None if that or one of them is not whole."""
     try:
-        kept = read_json(folder / "about.json", ABOUT)
-        files = [(part["frames"], "packets", part["sha256"]) for part in kept["parts"]]
-        files += [(part["frames"], "state", part["state"]) for part in kept["parts"][-1:]]
-        if any(sha256(_path(folder, frames, suffix)) != expected for frames, suffix, expected in files):
-            return []
-    except (FileNotFoundError, Damaged):
-        return []
-    return kept["parts"] if kept["about"] == about else []
+        whole = all(sha256(_path(folder, part["frames"], "packets")) == part["sha256"] for part in parts)
+        state = _path(folder, parts[-1]["frames"], "state").read_bytes()
+    except (OSError, Damaged):
+        return None
+    return state if whole and hashlib.sha256(state).hexdigest() == parts[-1]["state"] else None
 
 
 def _unpacked(content: bytes) -> Iterator[av.Packet]:

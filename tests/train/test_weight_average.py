@@ -47,7 +47,7 @@ def test_the_mean_begins_as_the_first_weights_and_is_what_is_saved_measured_and_
         assert np.abs(variable.numpy() - arrays[f"generator/{variable.path}"]).max() > 0
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     expected = np.clip(np.round((exported(image[None] / 255.0)[0].numpy() + 1) * 127.5), 0, 255)
-    assert np.abs(network.network(state.result)(image) - expected).max() <= 1
+    assert np.abs(network.network(state.result).batch(image[None])[0] - expected).max() <= 1
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0])

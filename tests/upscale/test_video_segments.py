@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -53,9 +55,19 @@ def test_parts_of_another_size_are_not_used(interrupted):
     assert frames_made(interrupted, size=Size(2)) == 10
 
 
-def test_only_the_last_part_keeps_what_the_next_frame_depends_on(interrupted):
+def test_only_the_newest_parts_keep_what_the_next_frame_depends_on(interrupted):
     (folder,) = interrupted.parent.glob(".unfinished-*")
-    assert [path.name for path in folder.glob("*.state")] == ["000000004.state"]
+    assert sorted(path.name for path in folder.glob("*.state")) == [f"00000000{frames}.state" for frames in (2, 3, 4)]
+
+
+def test_where_another_process_goes_on_its_newer_table_is_read(interrupted, monkeypatch):
+    """The state that the first table tells of is gone before it is read."""
+    (folder,) = interrupted.parent.glob(".unfinished-*")
+    table = json.loads((folder / "about.json").read_text())
+    older = table | {"parts": table["parts"][:1]}  # whose state the others have removed
+    tables = iter([older, table])
+    monkeypatch.setattr("srgan.upscale.video_segments.read_json", lambda *_: next(tables))
+    assert frames_made(interrupted) == 6
 
 
 @pytest.mark.parametrize("kind", ["packets", "state"])
