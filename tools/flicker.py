@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,20 +40,36 @@ def high_band(image: np.ndarray) -> np.ndarray:
     return y - gaussian_filter(y, FINE)
 
 
-def flicker(film: Iterable[np.ndarray], upscaler: Callable[[np.ndarray], np.ndarray]) -> float:
+class Flicker:
     """Mean absolute difference of the high bands of consecutive SR frames where LR is still, in levels; NaN where all moves."""
-    changes, pixels = 0.0, 0
-    seen = ((lr, high_band(upscaler(lr))) for lr in film)
-    for (before, old), (after, new) in pairwise(seen):
-        mask = still(before, after)
-        changes, pixels = changes + float(np.abs(new - old)[mask].sum()), pixels + int(mask.sum())
-    return changes / pixels if pixels else float("nan")
+
+    def __init__(self):
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+        self._changes, self._pixels = 0.0, 0
+
+    def add(self, lr: np.ndarray, sr: np.ndarray) -> None:
+        """The next frame: LR (h, w, 3) and SR (4 h, 4 w, 3) uint8."""
+        fine = high_band(sr)
+        if self._before is not None:
+            old_lr, old_fine = self._before
+            mask = still(old_lr, lr)
+            self._changes += float(np.abs(fine - old_fine)[mask].sum())
+            self._pixels += int(mask.sum())
+        self._before = lr, fine
+
+    @property
+    def value(self) -> float:
+        return self._changes / self._pixels if self._pixels else float("nan")
 
 
 def both(film: list[np.ndarray], upscaler: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
     """The flicker of SR as the network makes it, and as a film shows it (upscale/steady.py)."""
-    steady = Steady()
-    return flicker(film, upscaler), flicker(film, lambda lr: steady(lr, upscaler(lr)))
+    by_itself, shown, steady = Flicker(), Flicker(), Steady()
+    for lr in film:
+        sr = upscaler(lr)
+        by_itself.add(lr, sr)
+        shown.add(lr, steady(lr, sr))
+    return by_itself.value, shown.value
 
 
 def table(path: Path, names: list[str], most: int) -> Table:

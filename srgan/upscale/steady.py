@@ -31,9 +31,8 @@ class Steady:
         if self._lr is None:
             self._lr, self._sr = lr, sr
             return sr
-        weight = changed(self._lr, lr)
-        larger = Image.fromarray(weight).resize((sr.shape[1], sr.shape[0]), Image.Resampling.BILINEAR)
-        self._lr, self._sr = _towards(self._lr, lr, weight), _towards(self._sr, sr, np.asarray(larger))
+        weight = Image.fromarray(changed(self._lr, lr))
+        self._lr, self._sr = _towards(self._lr, lr, weight), _towards(self._sr, sr, weight)
         return self._sr
 
     def state(self) -> bytes:
@@ -44,11 +43,12 @@ class Steady:
 
 
 def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """How far each place of two frames (h, w, 3) uint8 has changed, as (h, w) float32: 0 is not, 1 is wholly."""
+    """How far each place of two frames (h, w, 3) uint8 has changed, as (h, w) uint8: 0 is not, 255 is wholly."""
     change = np.abs(after.astype(np.float32) - before).max(-1)
-    return np.clip((uniform_filter(change, WINDOW) - STILL) / (MOVED - STILL), 0, 1)
+    return np.rint(255 * np.clip((uniform_filter(change, WINDOW) - STILL) / (MOVED - STILL), 0, 1)).astype(np.uint8)
 
 
-def _towards(old: np.ndarray, new: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 between `old` (weight 0) and `new` (weight 1)."""
-    return np.rint(old + weight[..., None] * (new.astype(np.float32) - old)).astype(np.uint8)
+def _towards(old: np.ndarray, new: np.ndarray, weight: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8 between `old` (weight 0) and `new` (weight 255); the weights of any size."""
+    mask = weight.resize(new.shape[1::-1], Image.Resampling.BILINEAR)
+    return np.asarray(Image.composite(Image.fromarray(new), Image.fromarray(old), mask))
