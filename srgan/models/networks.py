@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 from keras import layers
 
 from srgan.config import SCALE, Config, Discriminator, Generator
 from srgan.models import patch_discriminators
-from srgan.models.layers import LEAK, BatchNormalization, BicubicUpsampling, Fork, PixelShuffle, PReLU
+from srgan.models.layers import LEAK, BatchNormalization, BicubicUpsampling, Fork, LeakyReLU, PixelShuffle, PReLU
 from srgan.models.layers import Conv2D as PhasedConv2D
 from srgan.models.refinement import refined
+
+DENSE = ("dense1", "leaky_dense", "logits")  # the last layers of the paper's discriminator
 
 
 def generator(config: Config, last_shuffle: bool = True, sums: str | None = None) -> keras.Model:
@@ -99,7 +103,7 @@ def upsample(x, g: Generator, name: str, shuffle: bool = True):
         x = layers.UpSampling2D(2, interpolation="nearest", name=f"{name}_nearest")(x)
     if g.upsampling_activation == "prelu":
         return prelu(f"{name}_prelu")(x)
-    return layers.LeakyReLU(LEAK, name=f"{name}_leaky")(x)
+    return LeakyReLU(LEAK, name=f"{name}_leaky")(x)
 
 
 def discriminator(config: Config) -> keras.Model:
@@ -112,15 +116,33 @@ def discriminator(config: Config) -> keras.Model:
     x = layers.Rescaling(0.5, offset=0.5, name="image_range")(image) if zero_one else image
     initializer = "glorot_uniform" if d.norm else "he_normal"
     x = layers.Conv2D(d.filters, 3, padding="same", kernel_initializer=initializer, name="conv1")(x)
-    x = layers.LeakyReLU(LEAK, name="leaky1")(x)
+    x = LeakyReLU(LEAK, name="leaky1")(x)
     for i, (multiple, stride) in enumerate(((1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2)), start=2):
         x = layers.Conv2D(multiple * d.filters, 3, stride, padding="same", kernel_initializer=initializer, name=f"conv{i}")(x)
         x = _norm_and_leaky(x, d, i)
     x = layers.Flatten(name="flatten")(x)
-    x = layers.Dense(d.dense, name="dense1")(x)
-    x = layers.LeakyReLU(LEAK, name="leaky_dense")(x)
-    logits = layers.Dense(1, dtype="float32", name="logits")(x)
+    x = layers.Dense(d.dense, name=DENSE[0])(x)
+    x = LeakyReLU(LEAK, name=DENSE[1])(x)
+    logits = layers.Dense(1, dtype="float32", name=DENSE[2])(x)
     return keras.Model(image, logits, name="discriminator")
+
+
+def judging(discriminator: keras.Model) -> Callable[..., list[tf.Tensor]]:
+    """A discriminator in training, as a function from batches of images to the logits of each; batch norm sees each by itself.
+
+    The dense layers of the paper's D take all batches at once: nine in ten of its numbers are there, and are read once so.
+    """
+    if discriminator.layers[-2].name not in DENSE:
+        return lambda *batches: [discriminator(images, training=True) for images in batches]
+    convolutions = keras.Model(discriminator.input, discriminator.get_layer("flatten").output)
+
+    def judge(*batches: tf.Tensor) -> list[tf.Tensor]:
+        x = tf.concat([convolutions(images, training=True) for images in batches], axis=0)
+        for name in DENSE:
+            x = discriminator.get_layer(name)(x)
+        return tf.split(x, len(batches))
+
+    return judge
 
 
 def prelu(name: str, **options) -> layers.Layer:
@@ -134,7 +156,7 @@ def _norm(x, g: Generator, name: str):
 
 def _norm_and_leaky(x, d: Discriminator, i: int):
     """What follows D's convolution `i`: leaky ReLU, and batch norm before or after it, or none."""
-    leaky = layers.LeakyReLU(LEAK, name=f"leaky{i}")
+    leaky = LeakyReLU(LEAK, name=f"leaky{i}")
     if not d.norm:
         return leaky(x)
     norm = BatchNormalization(momentum=d.momentum, name=f"norm{i}")

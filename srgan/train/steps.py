@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from srgan import losses
 from srgan.config import Config
+from srgan.models import networks
 from srgan.train import replicas
 from srgan.train.optimizers import gradients
 from srgan.train.state import State
@@ -61,7 +62,7 @@ def discriminator_step(config: Config, state: State, _features: Features | None 
     def step(batch: Batch):
         hr, sr = rolled(config, batch, batch.hr, generator(batch.lr, training=False))
         with tf.GradientTape() as tape:
-            hr_logits, sr_logits = judged(config, discriminator(hr, training=True), discriminator(sr, training=True))
+            hr_logits, sr_logits = judged(config, *networks.judging(discriminator)(hr, sr))
             loss = losses.discriminator_loss(hr_logits, sr_logits, batch.real, batch.fake)
         optimizer.apply(gradients(tape, loss, discriminator, optimizer), discriminator.trainable_variables)
         return {"discriminator": loss} | d_outputs(hr_logits, sr_logits)
@@ -86,7 +87,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
             regular = losses.weighted(weights.phase_weight, losses.cell_loss, batch.hr, sr)
             regular += losses.weighted(weights.spectrum_weight, losses.spectrum_loss, batch.hr, sr)  # before a roll leaves an edge
             hr, sr = rolled(config, batch, batch.hr, sr)
-            (d_of_hr, features_hr), (d_of_sr, features_sr) = seen(hr), seen(sr)
+            (d_of_hr, features_hr), (d_of_sr, features_sr) = seen(hr, sr)
             hr_logits, sr_logits = judged(config, d_of_hr, d_of_sr)
 
             # D learns to tell HR from SR (paper eq. 2, the inner maximum) ...
@@ -98,7 +99,7 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
         # ... and G to be like HR in content while D takes SR for HR (paper eq. 3).
         with tape:
             if config.optimization.alternate:
-                d_of_sr, features_sr = seen(sr)
+                ((d_of_sr, features_sr),) = seen(sr)
             content = losses.content_loss(config.loss, features, hr, sr)
             adversarial = losses.adversarial_loss(config.loss, *judged(config, d_of_hr, d_of_sr), batch.wanted)
             g_loss = content + weights.adversarial_weight * adversarial + regular
@@ -116,10 +117,12 @@ def gan_step(config: Config, state: State, features: Features | None) -> Step:
     return step
 
 
-def with_features(config: Config, discriminator: keras.Model) -> Callable[[tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]]:
-    """D as a function from images to its logits and, where feature matching wants them, what is behind each of its leaky ReLUs."""
+def with_features(config: Config, discriminator: keras.Model) -> Callable[..., list[tuple[tf.Tensor, list[tf.Tensor]]]]:
+    """D as a function from batches of images to the logits of each and, where feature matching wants them, what is behind each
+    of its leaky ReLUs."""
     if not config.loss.matching_weight:
-        return lambda images: (discriminator(images, training=True), [])
+        judge = networks.judging(discriminator)
+        return lambda *batches: [(logits, []) for logits in judge(*batches)]
     found = [layer.output for layer in discriminator.layers if "leaky" in layer.name]
     observed = keras.Model(discriminator.input, [discriminator.output, *found])
 
@@ -127,7 +130,7 @@ def with_features(config: Config, discriminator: keras.Model) -> Callable[[tf.Te
         logits, *features = observed(images, training=True)
         return logits, features
 
-    return seen
+    return lambda *batches: list(map(seen, batches))
 
 
 def judged(config: Config, hr_logits: tf.Tensor, sr_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

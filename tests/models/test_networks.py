@@ -196,6 +196,20 @@ def test_the_discriminators_first_convolution_has_no_norm():
     np.testing.assert_allclose(after, np.maximum(before, 0.2 * before), atol=1e-6)
 
 
+@pytest.mark.parametrize("changes", [{}, {"discriminator_norm": False}, {"discriminator": "patch"}])
+def test_batches_judged_at_once_are_judged_as_one_by_one(changes):
+    config = preset("paper", hr_size=32, discriminator_filters=4, discriminator_dense=8, **changes)
+    hr, sr = np.random.default_rng(0).uniform(-1, 1, (2, 3, 32, 32, 3)).astype(np.float32)
+    together, alone = models.discriminator(config), models.discriminator(config)
+    alone.set_weights(together.get_weights())
+    for mine, other in zip(
+        models.judging(together)(hr, sr / 2), (alone(each, training=True) for each in (hr, sr / 2)), strict=True
+    ):
+        np.testing.assert_allclose(mine, other, atol=1e-5)
+    for mine, other in zip(together.get_weights(), alone.get_weights(), strict=True):  # batch norm's statistics among them
+        np.testing.assert_allclose(mine, other, atol=1e-6)
+
+
 def test_the_discriminator_says_one_unbounded_logit_an_image():
     network = models.discriminator(small())
     weights, bias = network.get_layer("logits").get_weights()

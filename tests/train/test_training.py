@@ -230,14 +230,15 @@ def test_a_gan_without_pretraining_needs_no_weights_and_a_stage_left_out_does_no
     assert status.sentence(config, paths) == "SRGAN done at step 4; nothing is left to train."
 
 
-def test_a_gan_step_runs_g_once_d_twice_and_features_twice(gan):
+def test_a_gan_step_runs_g_once_d_and_features_twice_and_the_dense_layers_once(gan):
     state = State(gan, "srgan")
-    for network in (state.generator, state.discriminator):
-        network.call = mock.Mock(wraps=network.call)
+    first, dense = (state.discriminator.get_layer(name) for name in ("conv1", "dense1"))
+    for called in (state.generator, first, dense):
+        called.call = mock.Mock(wraps=called.call)
     features = mock.Mock(wraps=blocks_of_four)
     steps.gan_step(gan, state, features)(batch_of(gan))
     assert state.generator.call.call_count == 1
-    assert state.discriminator.call.call_count == 2
+    assert first.call.call_count == 2 and dense.call.call_count == 1
     seen = [images.numpy() for (images,), _ in features.call_args_list]
     assert len(seen) == 2
     assert sum(np.array_equal(images, HR) for images in seen) == 1  # once HR, and once SR
