@@ -152,7 +152,7 @@ class Loss(Group):
     chroma_weight: float = setting(0.0, at_least=0)  # in stage srgan, of colour alone: no coloured specks (losses.chroma_loss)
     phase_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the two losses on what repeats every 4 pixels (losses.py)
     spectrum_weight: float = setting(0.0, at_least=0)  # in stage srgan, of the power at each frequency (losses.spectrum_loss)
-    # Of how the content's features are spread (losses.texture_loss), wherever it is features.
+    # Of how the content's features go together in small windows (losses.texture_loss), wherever the content is features.
     texture_weight: float = setting(0.0, at_least=0)
     total_variation_weight: float = setting(0.0, at_least=0)  # of both stages that train the generator
     real_label: float = setting(1.0)  # D's target for HR

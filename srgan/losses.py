@@ -11,9 +11,12 @@ import tensorflow as tf
 
 from srgan.config import SCALE, Loss
 from srgan.models import layers
+from srgan.models.lpips import Seen
 
 PHASE_CELLS = 6  # side of a window of the loss on phases, in cells of 4x4 pixels: over fewer, texture counts as a grid
 PHASE_STRIDE = 3  # cells from window to window
+TEXTURE_SIDE = 16  # pixels of a window of the loss on texture, of the first layer; more would let texture run into its neighbours
+TEXTURE_LEAST = 4  # of any layer
 SPECTRUM_SIDE = 32  # pixels of a window of the loss on spectra, and half of that from window to window
 SPECTRUM_EXCESS = 5.0  # how many times as much as a lack of power an excess counts
 SPECTRUM_FLOOR = 1e-5  # of a pixel's mean square, [-1, 1]: a third of a level of 8 bits counts as nothing
@@ -31,36 +34,51 @@ def pixel_loss(settings: Loss, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
 
 
 def content_loss(settings: Loss, features, hr: tf.Tensor, sr: tf.Tensor) -> tf.Tensor:
-    """The pixel loss; or, with `features`, their MSE (paper eq. 5) plus the pixel loss at its weight.
+    """The pixel loss; or, with `features`, their MSE (paper eq. 5) plus the pixel loss and that of texture at their weights.
 
-    `features`: a function from images to a tensor, or to several whose MSEs add up; or None. Those of HR take no gradient.
+    `features`: a function from images to a tensor, to several whose MSEs add up, or to what LPIPS has `Seen`; or None. Those of HR
+    take no gradient.
     """
     if features is None:
         return pixel_loss(settings, hr, sr)
-    of_hr, of_sr = (tf.nest.flatten(features(images)) for images in (hr, sr))
-    of_hr = [tf.stop_gradient(each) for each in of_hr]
-    loss = tf.add_n([tf.reduce_mean(tf.square(a - b)) for a, b in zip(of_hr, of_sr, strict=True)])
+    of_hr, of_sr = _seen(features(tf.stop_gradient(hr))), _seen(features(sr))
+    loss = tf.add_n([tf.reduce_mean(tf.square(a - b)) for a, b in zip(of_hr.compared, of_sr.compared, strict=True)])
     if settings.pixel_weight:
         loss += settings.pixel_weight * pixel_loss(settings, hr, sr)
-    return loss + weighted(settings.texture_weight, texture_loss, of_hr, of_sr)
+    return loss + weighted(settings.texture_weight, texture_loss, of_hr.activations, of_sr.activations)
+
+
+def _seen(features: Seen | tf.Tensor | list[tf.Tensor]) -> Seen:
+    return features if isinstance(features, Seen) else Seen(*[tf.nest.flatten(features)] * 2)
 
 
 def texture_loss(of_hr: list[tf.Tensor], of_sr: list[tf.Tensor]) -> tf.Tensor:
-    """How differently the features of HR and of SR, (B, h, w, C) at each layer, are spread in a picture, wherever they are.
+    """How differently the activations of HR and of SR, (B, h, w, C) at each layer, go together within each window.
 
-    With m and s the mean and the standard deviation of a channel over a picture: the sum of |difference of m| and of s over
-    channels, against the same sum of m and s in HR; the mean over layers. Texture that is of the right kind and lies elsewhere
-    costs nothing: as the term on texture of DISTS (Ding et al. 2020) and the statistics of AdaIN (Huang and Belongie 2017).
+    With F (n, C) the activations of a window of n places and G = F'F / n, its Gram matrix (Gatys et al. 2015; in windows as in
+    EnhanceNet, Sajjadi et al. 2017): |G_HR - G_SR| / |G_HR|, the mean over windows and layers. Texture of the right kind and
+    strength costs nothing wherever in its window it lies. The first layer is taken to be as large as the picture.
     """
-    pairs = [(_spread(a), _spread(layers.forked(b))) for a, b in zip(of_hr, of_sr, strict=True)]
-    return tf.add_n([tf.reduce_sum(tf.abs(a - b)) / tf.reduce_sum(tf.abs(a)) for a, b in pairs]) / len(pairs)
+    terms = []
+    for a, b in zip(of_hr, of_sr, strict=True):
+        side = max(TEXTURE_SIDE * a.shape[2] // of_hr[0].shape[2], TEXTURE_LEAST)
+        a, b = _grams(a, side), _grams(layers.forked(b), side)
+        terms.append(tf.reduce_mean(_frobenius(a - b) / _frobenius(a)))
+    return tf.add_n(terms) / len(terms)
 
 
-def _spread(features: tf.Tensor) -> tf.Tensor:
-    """(B, h, w, C) -> (B, 2, C): the mean and the standard deviation of each channel of each picture."""
-    mean = tf.reduce_mean(features, (1, 2))
-    variance = tf.reduce_mean(tf.square(features), (1, 2)) - tf.square(mean)
-    return tf.stack([mean, tf.sqrt(tf.maximum(variance, 0.0) + 1e-12)], 1)
+def _grams(x: tf.Tensor, side: int) -> tf.Tensor:
+    """(B, h, w, C) -> (B windows, C, C): the Gram matrix of each window of `side` places a side that fits in."""
+    down, across, side = max(x.shape[1] // side, 1), max(x.shape[2] // side, 1), min(side, *x.shape[1:3])
+    if x.dtype == tf.float16:  # their squares are beyond its range
+        x = tf.cast(x, tf.float32)
+    x = tf.reshape(x[:, : down * side, : across * side], (-1, down, side, across, side, x.shape[3]))
+    x = tf.reshape(tf.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * side, x.shape[5]))
+    return tf.cast(tf.matmul(x, x, transpose_a=True), tf.float32) / side**2
+
+
+def _frobenius(matrices: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(tf.reduce_sum(tf.square(matrices), (-2, -1)) + 1e-12)
 
 
 def adversarial_loss(settings: Loss, hr_logits: tf.Tensor, sr_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from srgan import losses
 from srgan.config import settings
+from srgan.models import lpips
 
 RNG = np.random.default_rng(0)
 HR, SR = (RNG.uniform(-1, 1, (4, 8, 6, 3)).astype(np.float32) for _ in range(2))
@@ -89,25 +90,47 @@ def test_total_variation_is_the_mean_step_down_plus_the_mean_step_across():
     assert float(losses.total_variation(ramp)) == pytest.approx(0.1, rel=1e-5)
 
 
-def test_the_texture_loss_compares_the_spread_of_each_channel_wherever_it_lies():
+def test_the_texture_loss_compares_what_goes_together_in_each_window():
     rng = np.random.default_rng(0)
-    hr, sr = rng.random((2, 5, 6, 3), np.float32), rng.random((2, 5, 6, 3), np.float32)
-    of_hr, of_sr = (np.stack([image.mean((1, 2)), image.std((1, 2))]) for image in (hr, sr))
-    expected = np.abs(of_hr - of_sr).sum() / of_hr.sum()
-    assert float(losses.texture_loss([hr], [sr])) == pytest.approx(expected, rel=1e-4)
-    assert float(losses.texture_loss([hr, hr], [sr, hr])) == pytest.approx(expected / 2, rel=1e-4)  # the mean over layers
-    elsewhere = hr[:, ::-1, ::-1]
+    hr, sr = (rng.random((2, 32, 48, 3), np.float32) for _ in range(2))
+    half = [rng.random((2, 16, 24, 5), np.float32) for _ in range(2)]
+
+    def expected(a, b, side):
+        found = []
+        for image in range(2):
+            for top in range(0, a.shape[1], side):
+                for left in range(0, a.shape[2], side):
+                    windows = (each[image, top : top + side, left : left + side].reshape(side**2, -1) for each in (a, b))
+                    of_a, of_b = (window.T @ window for window in windows)
+                    found.append(np.linalg.norm(of_a - of_b) / np.linalg.norm(of_a))
+        return np.mean(found)
+
+    assert float(losses.texture_loss([hr], [sr])) == pytest.approx(expected(hr, sr, 16), rel=1e-4)
+    both = (expected(hr, sr, 16) + expected(*half, 8)) / 2
+    assert float(losses.texture_loss([hr, half[0]], [sr, half[1]])) == pytest.approx(both, rel=1e-4)
+    small = [each[:, :3, :2] for each in (hr, sr)]  # a layer of fewer places than a window has
+    assert 0 < float(losses.texture_loss([small[0]], [small[1]])) < 1
+
+
+def test_texture_may_lie_elsewhere_in_its_window_but_must_be_as_strong():
+    hr = np.random.default_rng(0).random((1, 32, 32, 4), np.float32)
+    windows = hr.reshape(1, 2, 16, 2, 16, 4)
+    elsewhere = windows[:, :, ::-1, :, ::-1].reshape(hr.shape)
     assert float(losses.texture_loss([hr], [elsewhere])) == pytest.approx(0, abs=1e-5)
+    assert float(losses.texture_loss([hr], [0.5 * hr])) == pytest.approx(0.75, rel=1e-4)
+    assert float(losses.texture_loss([300 * tf.cast(hr, tf.float16)], [150 * tf.cast(hr, tf.float16)])) == pytest.approx(
+        0.75, rel=1e-2
+    )
 
 
 def test_the_texture_loss_is_part_of_the_content_at_its_weight():
-    def features(images):
-        return [images, 2 * images[:, ::2]]
-
     weighed = [settings(content="lpips", texture_weight=weight).loss for weight in (0.0, 0.5)]
-    plain, textured = (float(losses.content_loss(each, features, HR, SR)) for each in weighed)
-    expected = float(losses.texture_loss(features(HR), features(SR)))
-    assert textured - plain == pytest.approx(0.5 * expected, rel=1e-4)
+    several = lambda images: [images, 2 * images[:, ::2]]  # noqa: E731
+    of_lpips = lambda images: lpips.Seen([images], [2 * images])  # noqa: E731
+    for features, activations in ((several, several), (of_lpips, lambda images: [2 * images])):
+        plain, textured = (float(losses.content_loss(each, features, HR, SR)) for each in weighed)
+        expected = float(losses.texture_loss(activations(HR), activations(SR)))
+        assert textured - plain == pytest.approx(0.5 * expected, rel=1e-4)
 
 
 # The loss on phases ---------------------------------------------------------------------------------------------------

@@ -13,13 +13,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from srgan.errors import SRGANError
+from srgan.models import layers
 
-Depths = Callable[[tf.Tensor], list[tf.Tensor]]  # images (B, H, W, 3) in [-1, 1] -> what is compared at each depth, float32
+
+class Seen(NamedTuple):
+    """What a trained network makes of images, a tensor (B, h, w, C) for each depth."""
+
+    compared: list[tf.Tensor]  # place by place; float32
+    activations: list[tf.Tensor]  # as they are, of the trunk's own type: how strong they are tells how strong a texture is
+
+
+Depths = Callable[[tf.Tensor], Seen]  # of images (B, H, W, 3) in [-1, 1]
 
 # What each trunk does, in order: a convolution by its name and padding, "relu", "max2" and "max3" (of stride 1), "blur" (of stride
 # 2), and "tap" where a depth ends.
@@ -46,9 +56,9 @@ VARIABLES = {"vgg16": "SRGAN_LPIPS", "alex": "SRGAN_LPIPS_ALEX"}  # that name th
 def load(trunk: str, dtype: str = "float32", weighted: bool = True) -> Depths:
     """The features of LPIPS with the trunk "vgg16" (to train by) or "alex" (to measure by), the trunk computing in `dtype`.
 
-    The mean squared difference of two images' features, summed over the depths, is their LPIPS; where they are not `weighted` each
-    channel counts alike, and none is left out. The weights are in the file that SRGAN_LPIPS (SRGAN_LPIPS_ALEX) names. Raises
-    SRGANError if it is not set, or does not hold them.
+    The mean squared difference of what is compared of two images, summed over the depths, is their LPIPS; where it is not
+    `weighted` each channel counts alike, and none is left out. The weights are in the file that SRGAN_LPIPS (SRGAN_LPIPS_ALEX)
+    names. Raises SRGANError if it is not set, or does not hold them.
     """
     steps, variable = TRUNKS[trunk], VARIABLES[trunk]
     named = os.environ.get(variable)
@@ -59,23 +69,24 @@ def load(trunk: str, dtype: str = "float32", weighted: bool = True) -> Depths:
     weights = _read(Path(named).expanduser(), steps)
     shift, scale = (tf.constant(weights[f"scaling_layer.{name}"].reshape(3), tf.float32) for name in ("shift", "scale"))
 
-    def depths(images: tf.Tensor) -> list[tf.Tensor]:
-        x, taps = tf.cast((images - shift) / scale, dtype), []
+    def depths(images: tf.Tensor) -> Seen:
+        x, taps, activations = tf.cast((images - shift) / scale, dtype), [], []
         for step in steps:
             if step == "tap":
+                activations.append(layers.forked(x))
                 taps.append(_unit(x))
                 if weighted:
                     taps[-1] *= _roots(weights[f"lin{len(taps) - 1}.model.1.weight"])
             else:
                 x = _STEPS[step](x) if isinstance(step, str) else _convolved(x, weights, *step)
-        return taps
+        return Seen(taps, activations)
 
     return depths
 
 
-def distance(depths: Depths, a: list[tf.Tensor], b: tf.Tensor) -> tf.Tensor:
-    """LPIPS of each image, (B, H, W, 3) in [-1, 1], to the one whose features are `a` -> (B,)."""
-    squares = (tf.square(of_a - of_b) for of_a, of_b in zip(a, depths(b), strict=True))
+def distance(depths: Depths, a: Seen, b: tf.Tensor) -> tf.Tensor:
+    """LPIPS of each image, (B, H, W, 3) in [-1, 1], to the one of which `a` was seen -> (B,)."""
+    squares = (tf.square(of_a - of_b) for of_a, of_b in zip(a.compared, depths(b).compared, strict=True))
     return tf.add_n([tf.reduce_mean(square, axis=(1, 2, 3)) for square in squares])
 
 

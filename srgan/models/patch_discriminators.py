@@ -75,7 +75,7 @@ class PerceptualDepths(layers.Layer):
         self.depths = lpips.load("vgg16", keras.config.dtype_policy().compute_dtype, weighted=False)
 
     def call(self, images):
-        found = self.depths(images)
+        found = self.depths(images).compared
         side = images.shape[1]
         return [
             features[:, : side >> depth, : side >> depth] * math.sqrt(features.shape[-1])

@@ -34,15 +34,15 @@ _KERAS = {  # its own weights, with their sizes and checksums
     )
 }
 
-Features = Callable[[tf.Tensor], tf.Tensor | list[tf.Tensor]]
+Features = Callable[[tf.Tensor], tf.Tensor | list[tf.Tensor] | lpips.Seen]
 Convolutions = dict[str, tuple[np.ndarray, np.ndarray]]  # name of a layer -> kernel (h, w, in, out) and bias (out,)
 
 
 def load(content: str, scale: float, folder: Path, dtype: str = "float32") -> Features | None:
     """A function from images in [-1, 1] to the features that `content` names, times `scale`; None for "pixels".
 
-    Of one layer it gives a tensor; of several, and of "lpips", a list, each layer's features times the root of its weight, so that
-    the weights are those of the squares. All are float32, computed in `dtype`.
+    Of one layer it gives a tensor; of several a list, each layer's features times the root of its weight, so that the weights are
+    those of the squares; of "lpips" what is compared, times `scale`, and the activations. All are computed in `dtype`.
 
     The weights are Keras's own for ImageNet, downloaded once into `folder`, or a local file that the environment variable
     SRGAN_VGG19 (SRGAN_VGG16) names: one in their format, or an .npz of arrays conv1_1.weight (out, in, height, width),
@@ -53,7 +53,7 @@ def load(content: str, scale: float, folder: Path, dtype: str = "float32") -> Fe
         return None
     if content == "lpips":
         depths = lpips.load("vgg16", dtype)
-        return lambda images: [depth * scale for depth in depths(images)]
+        return lambda images: (seen := depths(images))._replace(compared=[depth * scale for depth in seen.compared])
     network, _, layers = content.partition("/")
     weights = layer_weights(layers)
     names = max((layers_up_to(network, layer) for layer in weights), key=len)

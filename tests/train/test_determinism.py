@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from srgan.models import layers, lpips
 from srgan.presets import preset
 from srgan.train.compiled import compile_updates
 from srgan.train.state import State
@@ -27,10 +28,11 @@ SAME_MEMORY = ("Identity", "Reshape", "Squeeze", "ExpandDims", "StopGradient")  
 KEPT = ("Const", "ReadVariableOp", "_Arg", "Enter")  # theirs is needed later on
 
 
-def features(images: tf.Tensor) -> list[tf.Tensor]:
+def features(images: tf.Tensor) -> lpips.Seen:
     """Of two depths, the second made of the first, as a trained network's are."""
     first = tf.nn.relu(tf.nn.avg_pool2d(images, 2, 1, "VALID"))
-    return [first, tf.nn.relu(tf.nn.avg_pool2d(first, 2, 2, "VALID"))]
+    depths = [first, tf.nn.relu(tf.nn.avg_pool2d(first, 2, 2, "VALID"))]
+    return lpips.Seen([lpips._unit(depth) for depth in depths], [layers.forked(depth) for depth in depths])
 
 
 def nodes(config, stage: str) -> dict:
