@@ -104,11 +104,12 @@ _PRESETS = {
     "photo": _DRAWN
     | dict(
         degradation="photo",
-        content_scale=0.7,
+        content_scale=0.8,
         pixel_weight=0.7,
-        adversarial_weight=0.4,
+        adversarial_weight=0.12,
+        texture_weight=1.0,  # as strong as HR's and of its kind, but it may lie elsewhere
         chroma_weight=3.0,  # what LR has lost is guessed: no coloured specks,
-        spectrum_weight=0.1,  # nor hatching of any period
+        spectrum_weight=0.15,  # nor hatching of any period
     ),
     # The small one of them, for CPUs and video: a twelfth of the work.
     "fast": _SHIPPED | dict(blocks=4, filters=32, pretrain_learning_rate=2e-3, pretrain_steps=20_000, gan_steps=0),
