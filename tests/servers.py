@@ -26,6 +26,10 @@ class Server:
         self.base, self.files, self.asked = base, {}, []
         self.cut = 0  # byte at which the ways that end early do so
         self.released = threading.Event()  # lets silent answers end
+        self.given_up = False  # a client has waited for a silent answer longer than any should
+
+    def fall_silent(self) -> None:
+        self.given_up |= not self.released.wait(120)
 
     def address(self, way: str, name: str) -> str:
         return f"{self.base}/{way}/{name}"
@@ -135,7 +139,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Falls silent at `cut`."""
         self.part(content, begin, self.state.cut)
         self.wfile.flush()
-        self.state.released.wait(20)
+        self.state.fall_silent()
 
     def slow(self, name, content, begin):
         """Trickles, so that it can be killed half way."""
@@ -198,7 +202,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if name.startswith("stalls"):
             self.part(content, begin, self.state.cut, **headers)
             self.wfile.flush()
-            self.state.released.wait(20)
+            self.state.fall_silent()
         elif name.startswith("breaks"):
             self.part(content, begin, begin + self.state.cut, **headers)
         elif name.startswith("page"):

@@ -60,10 +60,7 @@ def kinds(pictures) -> list[str]:
 
 def test_the_dashboard_draws_one_panel_one_figure_and_one_strip_and_redraws_them_in_place(tmp_path, display, monkeypatch):
     monkeypatch.setattr(utils, "has_display", lambda: True)
-    for name in ("SECONDS_BETWEEN_DRAWINGS", "SECONDS_BETWEEN_PANELS"):
-        monkeypatch.setattr(utils, name, 0.0)
-    for name in ("DRAWING", "PANEL"):
-        monkeypatch.setattr(utils, name, 1.0)
+    monkeypatch.setattr(utils.Budget, "allows", lambda self: True)
     train_in_front_of(utils.Dashboard(Paths(tmp_path, "quick")), Paths(tmp_path, "quick"), 4)
     assert kinds(display.shown) == ["TrainingPanel", "HTML", "Image"]
     # Panel and figure at each row and at the end, the strip (written after its row) at the rows behind the first and at the end.

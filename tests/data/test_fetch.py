@@ -17,6 +17,7 @@ from srgan.data.fetch import RemoteFile, fetch
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT
 from tests.servers import QUOTA_PAGE, drive_at, serve
+from tests.waiting import wait_until
 
 SIZE = 3 * 2**20 + 17
 CONTENT = random.Random(1).randbytes(SIZE)
@@ -139,12 +140,10 @@ def test_a_broken_connection_is_taken_up_where_it_broke_off(server, tmp_path):
 
 
 def test_what_a_killed_process_has_fetched_is_not_fetched_again(server, tmp_path):
-    code = f"from pathlib import Path; from srgan.data.fetch import *; fetch({remote(server, 'slow')!r}, Path({str(tmp_path)!r}))"
+    code = f"from pathlib import Path; from srgan.data.fetch import *; fetch({remote(server, 'stalls')!r}, Path({str(tmp_path)!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    partial, patience = tmp_path / ".partial-photos.zip", time.monotonic() + 30
-    while not (partial.exists() and partial.stat().st_size > 2**20):
-        assert child.poll() is None and time.monotonic() < patience
-        time.sleep(0.005)
+    partial = tmp_path / ".partial-photos.zip"
+    wait_until(lambda: partial.exists() and partial.stat().st_size > CUT - 2**18, alive=lambda: child.poll() is None)
     child.send_signal(signal.SIGKILL)
     child.wait()
     left = partial.stat().st_size
@@ -234,9 +233,8 @@ def test_an_end_that_looks_regular_is_found_by_size_or_checksum(server, tmp_path
 
 
 def test_silence_ends_after_the_timeout_and_what_came_is_kept(server, tmp_path):
-    begun = time.monotonic()
     told = complaint(remote(server, "stalls"), tmp_path, timeout=1.0)
-    assert "Read timed out" in told and time.monotonic() - begun < 15
+    assert "Read timed out" in told and not server.given_up
     assert listing(tmp_path) == [".partial-photos.zip"]
     kept = (tmp_path / ".partial-photos.zip").read_bytes()
     assert CUT - 2**18 < len(kept) <= CUT and kept == CONTENT[: len(kept)]
@@ -322,10 +320,9 @@ def test_drive_gives_the_file_after_its_page_of_confirmation(drive_server, tmp_p
     ],
 )
 def test_when_drive_fails_the_next_mirror_is_asked_and_its_words_are_told(drive_server, tmp_path, identity, words, capsys):
-    begun = time.monotonic()
     file = drive(identity, "good")
     assert fetch(file, tmp_path, timeout=1.0).read_bytes() == CONTENT
-    assert time.monotonic() - begun < 15
+    assert not drive_server.given_up
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("That failed: ")]
     assert len(said) == 1 and words in said[0] and len(said[0]) > 20
 

@@ -18,6 +18,7 @@ from srgan.data.download import human
 from srgan.data.images import read_image
 from srgan.errors import SRGANError
 from srgan.runs.paths import PROJECT
+from tests.waiting import PATIENCE
 
 
 def put(path: Path) -> Path:
@@ -120,7 +121,7 @@ def test_links_in_a_circle_end(tmp_path):
     found = []
     search = threading.Thread(target=lambda: found.extend(names(tmp_path / "photos")), daemon=True)
     search.start()
-    search.join(timeout=20)
+    search.join(PATIENCE)
     assert not search.is_alive() and found == ["sub/a.png"]
 
 

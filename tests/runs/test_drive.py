@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-import time
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from srgan.runs import checkpoints, drive
 from srgan.runs.drive import Mirror, open_run
 from srgan.runs.paths import Paths
 from srgan.runs.progress import Progress
+from tests.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture
@@ -212,19 +213,21 @@ def test_whichever_call_drive_fails_at_the_copy_is_whole_in_the_end(paths, monke
 
 
 def test_a_drive_that_stays_away_is_told_and_nothing_waits_for_it(paths, monkeypatch):
+    asked = []
+
     def away(*_, **__):
+        asked.append(threading.current_thread())
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     paths.drive.mkdir()
     monkeypatch.setattr(os, "replace", away)
     copies = Mirror(paths, paths.drive)
     copies.start()
-    begun = time.monotonic()
-    for _ in range(100):
-        copies.wake()
-    assert time.monotonic() - begun < 0.5
-    assert "Transport endpoint is not connected, trying again" in copies.close(patience=0.5)
-    assert "nothing yet" in copies.status()
+    copies.wake()
+    wait_until(lambda: "Transport endpoint is not connected, trying again" in copies.status())
+    copies.wake()
+    assert threading.current_thread() not in asked
+    assert "nothing yet" in copies.close(patience=0.0)
 
 
 def test_a_drive_that_was_unmounted_is_not_replaced_by_a_folder(paths):
@@ -232,19 +235,23 @@ def test_a_drive_that_was_unmounted_is_not_replaced_by_a_folder(paths):
     shutil.rmtree(paths.drive)
     copies = Mirror(paths, paths.drive)
     copies.start()
-    assert f"nothing yet ({paths.drive} is gone, trying again)" in copies.close(patience=0.3)
+    wait_until(lambda: f"nothing yet ({paths.drive} is gone, trying again)" in copies.status())
+    copies.close(patience=0.0)
     assert not paths.drive.exists()
 
 
 def test_a_drive_that_hangs_holds_nobody_up(paths, monkeypatch):
     paths.drive.mkdir()
-    monkeypatch.setattr(drive, "_copy_bytes", lambda *_: time.sleep(30))
+    hangs, answers = threading.Event(), threading.Event()
+    monkeypatch.setattr(drive, "_copy_bytes", lambda *_: hangs.set() or answers.wait(PATIENCE))
     copies = Mirror(paths, paths.drive)
-    begun = time.monotonic()
     copies.start()
+    assert hangs.wait(PATIENCE)
     copies.wake()
-    status = copies.close(patience=0.3)
-    assert time.monotonic() - begun < 2.0 and "nothing yet" in status
+    assert "nothing yet" in copies.close(patience=0.3)
+    assert copies._thread.is_alive(), "it waited for Drive"
+    answers.set()
+    copies._thread.join()
 
 
 def test_a_drive_that_cannot_be_read_at_the_start_stops_in_words(paths, monkeypatch):

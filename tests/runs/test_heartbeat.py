@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from srgan.errors import SRGANError
 from srgan.runs import heartbeat
 from srgan.runs.heartbeat import Heartbeat
 from srgan.runs.paths import PROJECT
+from tests.waiting import wait_until
 
 
 def write(path, **changes):
@@ -29,17 +31,22 @@ def test_a_second_session_is_told_of_the_first_and_stops(tmp_path):
 
 @pytest.mark.parametrize("ahead", [-86_400, -300, 0, 7_200])  # seconds that the other machine's clock is ahead of this one's
 def test_a_session_of_another_machine_counts_as_long_as_its_file_changes(tmp_path, monkeypatch, ahead):
-    monkeypatch.setattr(heartbeat, "INTERVAL", 0.1)
-    path, said = tmp_path / "session.json", []
+    path, said, now = tmp_path / "session.json", [], [0.0]
+    beats = [20.0]  # on the other machine, by a clock of our own
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if beats and now[0] >= beats[0]:
+            write(path, time=time.time() + ahead + beats.pop())
+
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep, time=time.time))
     write(path, time=time.time() + ahead)
-    beat = threading.Timer(0.15, write, (path,), {"time": time.time() + ahead + 20})
-    beat.start()
     with pytest.raises(SRGANError, match="process 1 on elsewhere"), Heartbeat(path, said.append):
         pass
-    beat.join()
-    assert "Watching for 0:00 whether it still changes" in said[0]
+    assert now == [20.0] and "Watching for 1:00 whether it still changes" in said[0]
     with Heartbeat(path, said.append):  # it is silent by now
         assert json.loads(path.read_text())["pid"] == os.getpid()
+    assert now == [20.0 + 60.0]
 
 
 @pytest.mark.parametrize("change", [{"pid": 10**30}, {"pid": -1}, {"time": float("nan")}, {"host": 3}, {"session": None}])
@@ -128,11 +135,7 @@ def test_a_session_that_was_taken_over_notices_and_leaves_the_file_to_the_other(
     path = tmp_path / "session.json"
     with Heartbeat(path) as mine:
         write(path)
-        for _ in range(200):
-            if mine.lost:
-                break
-            time.sleep(0.02)
-        assert mine.lost
+        wait_until(lambda: mine.lost)
     assert json.loads(path.read_text())["session"] == "other"
 
 
@@ -140,9 +143,8 @@ def test_it_beats(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.02)
     path = tmp_path / "session.json"
     with Heartbeat(path):
-        first = json.loads(path.read_text())["time"]
-        time.sleep(0.3)
-        assert json.loads(path.read_text())["time"] > first
+        first = path.read_text()
+        wait_until(lambda: path.read_text() != first)
 
 
 def test_a_folder_that_cannot_be_written_does_not_end_training(tmp_path):

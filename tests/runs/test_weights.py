@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import resource
-import time
 from pathlib import Path
 
 import h5py
@@ -269,11 +268,10 @@ def test_forged_weights_are_refused_in_words_and_in_little_memory(path, change):
 @pytest.mark.parametrize(
     "network", [{"blocks": 10**9}, {"blocks": 500}, {"filters": 10**9}, {"filters": -1}, {"head_kernel": 1e300}]
 )
-def test_a_card_of_an_impossible_network_is_refused_at_once(path, network):
+def test_a_card_of_an_impossible_network_is_refused_and_not_built(path, network, monkeypatch):
     card = json.loads((path.parent / "srgan.json").read_text())
     card["network"] |= network | ({"filters": 2000} if network == {"blocks": 500} else {})
     (path.parent / "srgan.json").write_text(json.dumps(card))
-    begun = time.monotonic()
+    monkeypatch.setattr(networks, "generator", lambda *_, **__: pytest.fail("it is being built"))
     with pytest.raises(SRGANError, match=r"srgan\.json"):
         weights.load(path)
-    assert time.monotonic() - begun < 2

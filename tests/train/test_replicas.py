@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from srgan.runs.paths import PROJECT, Paths
 from srgan.runs.progress import Progress
 from srgan.train import replicas, training
 from srgan.train.state import State
+from tests.waiting import PATIENCE, wait_until
 
 # Every kind of step: batch norm in both networks, labels with noise, all terms of the loss, the mean of
 # weights. Adam's large epsilon keeps the rounding of a near-zero gradient from becoming a step of full size.
@@ -147,7 +147,7 @@ def test_two_workers_learn_what_one_process_does(tiny, alone, tmp_path):
     for stage in config.stages:
         ports = free_ports(2)
         workers = [start_worker(i, ports, stage, config, tmp_path / str(i)) for i in range(2)]
-        said = [worker.communicate(timeout=240)[0] for worker in workers]
+        said = [worker.communicate(timeout=PATIENCE)[0] for worker in workers]
         assert [worker.returncode for worker in workers] == [0, 0], said
     assert_equal(ends(Paths(tmp_path / "0", "tiny")), alone, TOLERANCE)
     assert not list((tmp_path / "1").glob("model/**/*.npz")), "the second worker keeps files too"
@@ -158,14 +158,6 @@ def test_a_run_goes_on_with_another_number_of_devices(tiny, alone, tmp_path):
     config = tiny.replace(**EVERYTHING)
     in_a_process(trained, config.replace(pretrain_steps=3), tmp_path, 2, ("srresnet",))
     assert_equal(in_a_process(trained, config, tmp_path, 1, ("srresnet",)), alone, TOLERANCE)
-
-
-def wait_for(condition, seconds: float, worker: subprocess.Popen) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert worker.poll() is None, worker.communicate()[0]
-        assert time.monotonic() < end, "nothing came of it"
-        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("victim, number, said_by_the_other", [
@@ -179,9 +171,9 @@ def test_the_end_of_one_worker_is_the_end_of_all(tiny, tmp_path, victim, number,
     ports, paths = free_ports(2), Paths(tmp_path, "tiny")
     workers = [start_worker(i, ports, "srresnet", config, tmp_path) for i in range(2)]  # on one disk, this time
     try:
-        wait_for(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, 120, workers[0])
+        wait_until(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, alive=lambda: workers[0].poll() is None)
         workers[victim].send_signal(number)
-        said = workers[1 - victim].communicate(timeout=150)[0]
+        said = workers[1 - victim].communicate(timeout=PATIENCE)[0]
     finally:
         for worker in workers:
             worker.kill()
@@ -199,7 +191,7 @@ def test_workers_with_other_photos_are_refused(tiny, photo_folder, tmp_path):
         start_worker(i, ports, "srresnet", config.replace(dataset=dataset), tmp_path / str(i))
         for i, dataset in enumerate((config.data.dataset, f"folder:{photo_folder}"))
     ]
-    said = [worker.communicate(timeout=150)[0] for worker in workers]
+    said = [worker.communicate(timeout=PATIENCE)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [1, 1]
     assert "This worker has other photos" in said[1] and "Another worker of this training is gone" in said[0]
 
