@@ -62,9 +62,11 @@ def upscale(folder: Path, base: str) -> int:
 
 
 def film(folder: Path, base: str) -> int:
-    """Each frame is a part of its own, from which the next life goes on."""
+    """Each frame is a part of its own, from which the next life goes on; a film that is there is whole, and not made again."""
     from srgan.upscale import video_segments
 
+    if (folder / "out.mp4").exists():
+        return 0
     _films_alike()
     video_segments.SECONDS = 0.0
     return _srgan("upscale", folder / "photos" / "clip.mp4", "-o", folder / "out.mp4", "--model", WEIGHTS)

@@ -58,11 +58,12 @@ def pretrain_step(config: Config, state: State, features: Features | None = None
 def discriminator_step(config: Config, state: State, _features: Features | None = None) -> Step:
     """One update of D alone, on what G makes as it stands."""
     generator, discriminator, optimizer = state.generator, state.discriminator, state.d_optimizer
+    judge = networks.judging(discriminator)
 
     def step(batch: Batch):
         hr, sr = rolled(config, batch, batch.hr, generator(batch.lr, training=False))
         with tf.GradientTape() as tape:
-            hr_logits, sr_logits = judged(config, *networks.judging(discriminator)(hr, sr))
+            hr_logits, sr_logits = judged(config, *judge(hr, sr))
             loss = losses.discriminator_loss(hr_logits, sr_logits, batch.real, batch.fake)
         optimizer.apply(gradients(tape, loss, discriminator, optimizer), discriminator.trainable_variables)
         return {"discriminator": loss} | d_outputs(hr_logits, sr_logits)

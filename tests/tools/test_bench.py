@@ -103,23 +103,20 @@ def test_median_quartiles_and_ratios_by_hand(tmp_path):
     assert [(row["seconds"], row["times"]) for row in rows] == [([2.0] * 4, 1.0), ([5.0] * 4, 2.5), ([1.0] * 4, 0.5)]
 
 
-def test_short_work_is_repeated_and_its_mean_taken():
+def test_short_work_is_repeated_and_its_mean_taken(monkeypatch):
+    """By a clock of our own."""
     from tools.bench import work
 
-    calls = []
+    now, takes = [0.0], [0.5, 0.5, 0.03, *[0.01, 0.03] * 4]  # seconds of each call; the first two warm up
 
     def call():
-        calls.append(time.perf_counter())
-        time.sleep(0.02)
+        now[0] += takes.pop(0)
         return 1.0
 
+    monkeypatch.setattr(work.time, "perf_counter", lambda: now[0])
     measure = work.repeated(call)
-    warm_up = len(calls)
-    begun = time.perf_counter()
-    seconds = measure()
-    elapsed, count = time.perf_counter() - begun, len(calls) - warm_up
-    assert elapsed >= 0.9 * work.LEAST * 0.02 / max(seconds, 0.02) and count > 2
-    assert seconds == pytest.approx(elapsed / count, rel=0.05)
+    assert len(takes) == 8
+    assert measure() == pytest.approx(0.02 - 0.01 / 7) and len(takes) == 1  # seven calls of 0.03 s take 0.2 s
 
 
 def test_durations_and_numbers_have_three_digits():
