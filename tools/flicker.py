@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,12 +22,12 @@ COARSE = 2.0  # sigma, LR pixels: what is left under this one tells whether some
 STILL = 1.5  # levels of luma that it may change by
 
 
-def frames(path: Path) -> Iterator[np.ndarray]:
-    """The film's frames, (H, W, 3) uint8. Raises SRGANError for what is no video."""
+def frames(path: Path) -> Iterator[tuple[np.ndarray, bool]]:
+    """The film's frames, (H, W, 3) uint8, and whether each is a key frame. Raises SRGANError for what is no video."""
     with Source(path) as source:
         like = source.frame_format()
         for item in source.items([]):
-            yield video_frames.to_rgb(item, like)
+            yield video_frames.to_rgb(item, like), item.key_frame
 
 
 def still(before: np.ndarray, after: np.ndarray) -> np.ndarray:
@@ -62,19 +63,19 @@ class Flicker:
         return self._changes / self._pixels if self._pixels else float("nan")
 
 
-def both(film: list[np.ndarray], upscaler: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+def both(film: list[tuple[np.ndarray, bool]], upscaler: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
     """The flicker of SR as the network makes it, and as a film shows it (upscale/steady.py)."""
     by_itself, shown, steady = Flicker(), Flicker(), Steady()
-    for lr in film:
+    for lr, key in film:
         sr = upscaler(lr)
         by_itself.add(lr, sr)
-        shown.add(lr, steady(lr, sr))
+        shown.add(lr, steady(lr, sr, key))
     return by_itself.value, shown.value
 
 
 def table(path: Path, names: list[str], most: int) -> Table:
     """Bicubic, then each method, on the first `most` frames. Raises SRGANError for a film without two frames or without flicker."""
-    film = [lr for lr, _ in zip(frames(path), range(most), strict=False)]
+    film = list(itertools.islice(frames(path), most))
     if len(film) < 2:
         raise SRGANError(f"{path} has {len(film)} frame: flicker is between frames. Take a video.")
     values = {name: both(film, measuring.method(name).open()) for name in dict.fromkeys(["bicubic", *names])}

@@ -30,7 +30,7 @@ from srgan.runs.progress import clock, shows_bars
 from srgan.upscale import video_frames
 from srgan.upscale.resampling import enlarged_to
 from srgan.upscale.size import FOUR_TIMES, Size
-from srgan.upscale.steady import Steady
+from srgan.upscale.steady import KIND, Steady
 from srgan.upscale.targets import require_free
 from srgan.upscale.video_frames import FrameFormat
 from srgan.upscale.video_reader import Source, unheld
@@ -122,7 +122,7 @@ def _segments(source: Path, target: Path, like: FrameFormat, how: str) -> Segmen
     """The parts of this film that an earlier run left."""
     name = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
     stat = source.stat()
-    about = {"how": how, "source": [stat.st_size, stat.st_mtime_ns], "format": str(like), "encoder": av.__version__}
+    about = {"how": how, "source": [stat.st_size, stat.st_mtime_ns], "format": str(like), "encoder": av.__version__, "steady": KIND}
     return Segments(target.parent / f".unfinished-{name}" if how else None, about)
 
 
@@ -176,7 +176,7 @@ def _encode(reading: Source, like: FrameFormat, upscaler: Callable, limit: float
             bar.update()
             lr = video_frames.to_rgb(item, like)
             bands = enlarged_to(*like.shape, lr, lambda lr: [upscaler(lr)])
-            segments.add(encoder.encode(steady(lr, np.concatenate(list(bands))), last, duration))
+            segments.add(encoder.encode(steady(lr, np.concatenate(list(bands)), item.key_frame), last, duration))
             if segments.is_due():
                 segments.add(encoder.finish())
                 segments.keep(count, steady.state())

@@ -17,13 +17,13 @@ PHOTO = images.degrade(skimage.data.astronaut()[:192, 64:320])
 
 def test_noise_flickers_and_a_still_film_does_not():
     rng = np.random.default_rng(0)
-    assert flicker.both([PHOTO] * 3, network.bicubic) == (0, 0)
+    assert flicker.both([(PHOTO, False)] * 3, network.bicubic) == (0, 0)
 
     def restless(level: float) -> float:
         def noisy(lr: np.ndarray) -> np.ndarray:
             return np.clip(network.bicubic(lr) + rng.normal(0, level, (192, 256, 1)), 0, 255).astype(np.uint8)
 
-        return flicker.both([PHOTO] * 3, noisy)[0]
+        return flicker.both([(PHOTO, False)] * 3, noisy)[0]
 
     weak, strong = restless(4), restless(8)
     assert 2 < weak < 5 and strong == pytest.approx(2 * weak, rel=0.1)
@@ -33,7 +33,7 @@ def test_what_moves_is_left_out():
     moving = np.concatenate([PHOTO[:, :32], np.roll(PHOTO, 5, axis=0)[:, 32:]], axis=1)
     mask = flicker.still(PHOTO, moving)
     assert mask.shape == (192, 256) and mask[:, :80].all() and mask[:, 160:].mean() < 0.6
-    assert np.isnan(flicker.both([PHOTO // 2, PHOTO // 2 + 60], network.bicubic)).all()
+    assert np.isnan(flicker.both([(PHOTO // 2, True), (PHOTO // 2 + 60, False)], network.bicubic)).all()
 
 
 def grainy(number: int, width: int, height: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from srgan.upscale.network import nearest
 from srgan.upscale.steady import Steady
@@ -65,3 +66,37 @@ def test_it_goes_on_from_its_state():
     parted = Steady(parted.state())
     shown += [parted(lr, restless(lr, i)) for i, lr in enumerate(frames[4:], 4)]
     assert all(map(np.array_equal, shown, expected))
+
+
+def grain(level: int, sigma: float, seed: int) -> np.ndarray:
+    """A gray texture, (64, 96, 3)."""
+    return np.repeat(noisy(np.full((64, 96, 1), level, np.uint8), sigma, seed), 3, -1)
+
+
+def test_a_key_frame_changes_nothing_where_nothing_moves():
+    """Textures come out of the codec otherwise; what is behind them stands still."""
+    lr, steady = grain(120, 20, 0), Steady()
+    first = steady(lr, restless(lr, 0), True)
+    made_anew = lr + grain(30, 4, 1) - 30
+    assert np.array_equal(steady(made_anew, restless(lr, 1), True), first)
+    assert np.array_equal(steady(made_anew, restless(lr, 2)), first), "the frames after it are made from it"
+    assert not np.array_equal(steady(lr, restless(lr, 3)), first), "without a key frame it would be a movement"
+
+
+@pytest.mark.parametrize("before, after", [("flat", "texture"), ("texture", "flat"), ("texture", "other")])
+def test_a_new_scene_of_the_same_brightness_begins_at_its_key_frame(before, after):
+    scenes, steady = {"flat": grain(120, 0, 0), "texture": grain(120, 20, 0), "other": grain(120, 20, 1)}, Steady()
+    steady(scenes[before], nearest(scenes[before]), True)
+    wanted = nearest(scenes[after])
+    shown = steady(scenes[after], wanted, True)
+    assert np.abs(shown.astype(int) - wanted).mean() < 0.15 * np.abs(nearest(scenes[before]).astype(int) - wanted).mean()
+
+
+@pytest.mark.parametrize("key", [1, 12])
+def test_a_slow_fade_is_followed_through_key_frames(key):
+    """In a film of nothing but key frames, too."""
+    steady, texture = Steady(), grain(100, 20, 0)
+    for level in range(0, 121):
+        lr = texture + np.uint8(level // 2)
+        shown = steady(lr, nearest(lr), level % key == 0)
+    assert np.abs(shown.astype(int) - nearest(lr)).mean() <= 5

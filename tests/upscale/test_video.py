@@ -805,6 +805,19 @@ def test_an_interrupted_film_goes_on_from_its_finished_parts(suffix, tmp_path, m
     assert sorted(os.listdir(tmp_path)) == sorted(["clip.mkv", target.name])
 
 
+def test_key_frames_are_known_to_what_makes_a_film_steady(tmp_path, monkeypatch):
+    keys = []
+
+    def told(self, lr, sr, key, steady=video.Steady.__call__):
+        keys.append(key)
+        return steady(self, lr, sr, key)
+
+    monkeypatch.setattr(video.Steady, "__call__", told)
+    source = clips.write(tmp_path / "clip.mp4", stamps=range(10), options={"g": "4", "x264-params": "scenecut=0"})
+    video.upscale(source, tmp_path / "sr.mp4", larger)
+    assert [number for number, key in enumerate(keys) if key] == [0, 4, 8]
+
+
 def test_parts_of_another_upscaler_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr("srgan.upscale.video_segments.SECONDS", 0.0)
     source, seen = clips.write(tmp_path / "clip.mkv", stamps=range(10)), []

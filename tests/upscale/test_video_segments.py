@@ -55,6 +55,12 @@ def test_parts_of_another_size_are_not_used(interrupted):
     assert frames_made(interrupted, size=Size(2)) == 10
 
 
+def test_parts_that_were_made_steady_in_another_way_are_not_used(interrupted, monkeypatch):
+    """Of an earlier version, whose state has other names."""
+    monkeypatch.setattr(video, "KIND", video.KIND + 1)
+    assert frames_made(interrupted) == 10
+
+
 def test_only_the_newest_parts_keep_what_the_next_frame_depends_on(interrupted):
     (folder,) = interrupted.parent.glob(".unfinished-*")
     assert sorted(path.name for path in folder.glob("*.state")) == [f"00000000{frames}.state" for frames in (2, 3, 4)]
