@@ -163,7 +163,7 @@ COMMANDS: Commands = {
     "ship": (
         ship, "bring trained weights to model/, measured, as those that come with the project",
         [
-            argument("name", help="srgan, srresnet, fast, photo or photo-fast"),
+            argument("name", help="srgan, srresnet, fast, fast-gan, photo or photo-fast"),
             argument("weights", type=Path, nargs="?", metavar="FILE",
                      help="a run's .weights.h5, its card beside it (default: those that are in model/, to measure them anew)"),
             argument("--photos", default="", metavar="TEXT",

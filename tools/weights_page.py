@@ -16,7 +16,7 @@ from srgan.runs.paths import PROJECT
 from tools import readme
 
 PAGE = PROJECT / "docs" / "weights.md"
-OURS = ("bicubic", "fast", "srresnet", "srgan")
+OURS = ("bicubic", "fast", "fast-gan", "srresnet", "srgan")
 PEERS = tuple(f"peer:{name}" for name in ("esrgan-thick", "realesrgan", "clearreality"))
 SETS = ("Set14", "BSD100")
 KEPT = PROJECT / "docs" / "weights_measured.json"  # all that was measured of weights: the cards are written from it too

@@ -21,7 +21,7 @@ from srgan.models.refinement import is_refinement
 from srgan.runs.outside import ANYTHING, NUMBER, SHA256, TEXT, Damaged, read_json, sha256, whole
 from srgan.runs.paths import PROJECT, write_atomically, write_json
 
-SHIPPED = ("srgan", "srresnet", "fast", "photo", "photo-fast")  # the weights that may come with the project, best first
+SHIPPED = ("srgan", "srresnet", "fast", "fast-gan", "photo", "photo-fast")  # the weights that may come with the project, best first
 
 # What a card says. The bounds are far above any network that was ever published, and low enough to be built.
 CARD = {
