@@ -49,7 +49,7 @@ def test_the_page_has_both_tables_and_figures(asked, tmp_path):
     assert sets == ["Set14", "BSD100"] and first == ["Set14"] and dial[:5] == list(weights_page.STRENGTHS.values())
     text = page.read_text()
     assert text.startswith("above\n") and text.endswith("below\n") and "old" not in text
-    assert "| Set14 (14) | ESRGAN thick | 27.60 | 0.160 | **150** | 4.60 |" in text and "| BSD100 (14) | HR |" in text
+    assert "| Set14 (14) | ESRGAN thick | 27.50 | 0.150 | **150** | 4.50 |" in text and "| BSD100 (14) | HR |" in text
     assert "| `--strength 0.25` | 27.90 | 0.190 | 150 | 4.90 | 0.25 |" in text and "| `--ensemble` |" in text
     assert "another LPIPS" in text
 
