@@ -160,6 +160,11 @@ def test_a_run_goes_on_with_another_number_of_devices(tiny, alone, tmp_path):
     assert_equal(in_a_process(trained, config, tmp_path, 1, ("srresnet",)), alone, TOLERANCE)
 
 
+def is_running(worker: subprocess.Popen) -> bool:
+    assert worker.poll() is None, worker.communicate()[0]
+    return True
+
+
 @pytest.mark.parametrize("victim, number, said_by_the_other", [
     (1, signal.SIGKILL, "Another worker of this training is gone, so this one stops. The last checkpoint"),
     (0, signal.SIGKILL, "Another worker of this training is gone, so this one stops. The last checkpoint"),
@@ -171,7 +176,7 @@ def test_the_end_of_one_worker_is_the_end_of_all(tiny, tmp_path, victim, number,
     ports, paths = free_ports(2), Paths(tmp_path, "tiny")
     workers = [start_worker(i, ports, "srresnet", config, tmp_path) for i in range(2)]  # on one disk, this time
     try:
-        wait_until(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, alive=lambda: workers[0].poll() is None)
+        wait_until(lambda: len(list(paths.checkpoints.glob("*.npz"))) >= 2, alive=lambda: is_running(workers[0]))
         workers[victim].send_signal(number)
         said = workers[1 - victim].communicate(timeout=PATIENCE)[0]
     finally:
