@@ -103,7 +103,8 @@ def degraded_page(options: argparse.Namespace) -> None:
     from srgan.results import evaluation
     from tools import degraded_page
 
-    _tell("wrote", degraded_page.update(evaluation.benchmark_folders(Paths(PROJECT, "degraded-page")), options.set))
+    folders = evaluation.benchmark_folders(Paths(PROJECT, "degraded-page"))
+    _tell("wrote", degraded_page.update(folders, tuple(options.sets.split(","))))
 
 
 def details(options: argparse.Namespace) -> None:
@@ -163,7 +164,7 @@ COMMANDS: Commands = {
     "ship": (
         ship, "bring trained weights to model/, measured, as those that come with the project",
         [
-            argument("name", help="srgan, srresnet, fast, fast-gan, photo or photo-fast"),
+            argument("name", help="the weights in model/ that they become: `srgan`, `photo` ..."),
             argument("weights", type=Path, nargs="?", metavar="FILE",
                      help="a run's .weights.h5, its card beside it (default: those that are in model/, to measure them anew)"),
             argument("--photos", default="", metavar="TEXT",
@@ -175,8 +176,8 @@ COMMANDS: Commands = {
         [argument("--sets", default="Set14,BSD100", metavar="SET,SET", help="benchmarks; the first has the figures")],
     ),
     "degraded-page": (
-        degraded_page, "measure all methods on a benchmark under nine degradations, and write them into docs/degraded.md",
-        [argument("--set", default="Set14", metavar="SET", help="the benchmark")],
+        degraded_page, "measure all methods on sets under nine degradations, and write them into docs/degraded.md",
+        [argument("--sets", default="Set14,BSD100,data/held-out", metavar="SET,SET", help="as for `python -m srgan measure`")],
     ),
     "details": (
         details, "write a sheet of 20 enlarged details, docs/details.jpg",

@@ -14,36 +14,38 @@ from srgan.runs.paths import PROJECT
 from tools import readme, weights_page
 
 PAGE = PROJECT / "docs" / "degraded.md"
+SETS = ("Set14", "BSD100", "data/held-out")
 METHODS = ("bicubic", "srgan", "photo", "photo-fast", "peer:realesrgan", "peer:clearreality")
 COLUMNS = ("psnr_y", "st_lpips", "frechet", "niqe")
 
 
 def update(
-    folders: dict[str, Path], name: str = "Set14", docs: Path = PAGE.parent, methods: tuple[str, ...] = METHODS
+    folders: dict[str, Path], sets: tuple[str, ...] = SETS, docs: Path = PAGE.parent, methods: tuple[str, ...] = METHODS
 ) -> list[Path]:
     """Measure what has changed, and write the tables; returns the files written.
 
-    What is kept of the same weights stands, as with `weights_page.update`. Raises SRGANError if the benchmark `name`, weights, the
-    file of a measure, or a network of others that is not measured yet is missing.
+    What is kept of the same weights stands, as with `weights_page.update`. Raises SRGANError if one of `sets`, weights, the file of
+    a measure, or a network of others that is not measured yet is missing.
     """
     weights_page.refuse_without_measures(COLUMNS)
     kept = docs / weights_page.KEPT.name
-    measured = measuring.measure(list(methods), [f"{name}:all", f"{measuring.SAMPLES}:programs"], folders, kept)
-    readme.write_between(docs / PAGE.name, "degraded-page", section(measured, name))
+    asked = [*(f"{name}:all" for name in sets), f"{measuring.SAMPLES}:programs"]
+    measured = measuring.measure(list(methods), asked, folders, kept)
+    readme.write_between(docs / PAGE.name, "degraded-page", section(measured, sets))
     return [docs / PAGE.name, kept]
 
 
-def section(measured: dict, name: str) -> str:
-    """What the page says between its marks: a table for each measure, of the nine degradations and of the programs."""
-    tables = [table(measured, name, NINE, key) for key in COLUMNS]
-    saved = [table(measured, measuring.SAMPLES, PROGRAMS, key) for key in COLUMNS]
+def section(measured: dict, sets: tuple[str, ...]) -> str:
+    """What the page says between its marks: a table for each measure, of each set's nine degradations and of the programs."""
+    parts = ["With clean LR: [docs/weights.md](weights.md#how-good-they-are)."]
+    for name in (Path(each).name for each in sets):
+        parts += [f"### {name}", *(table(measured, name, NINE, key).markdown() for key in COLUMNS)]
     return "\n\n".join(
         (
-            f"{name}; with clean LR: [docs/weights.md](weights.md#how-good-they-are).",
-            *(each.markdown() for each in tables),
+            *parts,
             "### As programs save them",
             "The photos in scikit-image and matplotlib, shrunk to a quarter and saved as JPEG at each program's defaults.",
-            *(each.markdown() for each in saved),
+            *(table(measured, measuring.SAMPLES, PROGRAMS, key).markdown() for key in COLUMNS),
             f"Commit `{machine.commit()}`.",
         )
     )

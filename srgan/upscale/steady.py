@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter, uniform_filter
 
-KIND = 2  # of how a film is made steady, and of the state that is kept; another one does not go on from it
-STILL, MOVED = 4.0, 7.0  # levels of 255 that LR may change by and be as it was; by which it is new
+KIND = 3  # of how a film is made steady, and of the state that is kept; another one does not go on from it
+STILL, MOVED = 4.0, 8.0  # levels of 255 that LR may change by and be as it was; by which it is new
 WINDOW = 3  # LR pixels, whose mean change is asked for: noise and single pixels move nothing
-TEXTURE = 1.0  # of LR's standard deviation around a place, before and after: what may change in a key frame, if more than STILL
+TEXTURE = 0.9  # of LR's standard deviation around a place, before and after: what may change in a key frame, if more than STILL
 TEXTURE_WINDOW = 5  # LR pixels
 BROAD = 2.0  # sigma, LR pixels: what a Gaussian of this width leaves is broader than texture
 BROAD_STILL, BROAD_MOVED = 2.5, 5.0  # as STILL and MOVED, of that
@@ -56,14 +56,13 @@ class Steady:
 def changed(before: np.ndarray, after: np.ndarray, key: bool = False) -> np.ndarray:
     """How far each place of two frames (h, w, 3) uint8 has changed, as (h, w) uint8: 0 is not, 255 is wholly."""
     change = after.astype(np.float32) - before
-    of_texture, still = uniform_filter(np.abs(change).max(-1), WINDOW), STILL
+    still, broadly = STILL, 0.0
     if key:
         still = np.maximum(STILL, TEXTURE * np.minimum(*(_spread(frame.mean(-1, dtype=np.float32)) for frame in (before, after))))
-    weight = _ramp(of_texture - still, MOVED - STILL)
-    if key:
         broad = np.abs(gaussian_filter(change, (BROAD, BROAD, 0))).max(-1)
-        weight = np.maximum(weight, _ramp(broad - BROAD_STILL, BROAD_MOVED - BROAD_STILL))
-    return np.rint(255 * weight).astype(np.uint8)
+        broadly = _ramp(broad - BROAD_STILL, BROAD_MOVED - BROAD_STILL)
+    of_texture = _ramp(uniform_filter(np.abs(change).max(-1), WINDOW) - still, MOVED - STILL)
+    return np.rint(255 * np.maximum(of_texture, broadly)).astype(np.uint8)
 
 
 def _ramp(x: np.ndarray, width: float) -> np.ndarray:
