@@ -124,7 +124,7 @@ def mean(options: argparse.Namespace) -> None:
     load_tensorflow()
     from tools.mean import mean
 
-    _tell("wrote", [mean(options.weights, options.output)])
+    _tell("wrote", [mean(options.weights, options.output, options.shares)])
 
 
 def _tell(verb: str, paths: list[Path]) -> None:
@@ -154,6 +154,7 @@ COMMANDS: Commands = {
         mean, "write the mean of several weights of one network, whose card is the last one's",
         [
             argument("weights", nargs="+", type=Path, metavar="FILE", help="a .weights.h5, its card beside it"),
+            argument("--shares", nargs="+", type=float, metavar="SHARE", help="how much of each, 1 together (default: equal)"),
             argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the .weights.h5 to write"),
         ],
     ),
