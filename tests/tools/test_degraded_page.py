@@ -13,7 +13,7 @@ BEGIN = readme.BEGIN.format("degraded-page")
 
 def test_each_measure_has_a_table_of_methods_and_degradations_with_the_best_in_bold(monkeypatch, tmp_path):
     def measure(names, sets, folders, kept):
-        assert sets == ["Set5:all", "data/mine:all", "samples:programs"] and names[0] == "bicubic"
+        assert names[0] == "bicubic" and ("data/mine:all" in sets) != (degraded_page.SLOW in names)
         kept.write_text("{}")
         rows = {
             name: {"psnr_y": 25 - i, "st_lpips": 0.4 - i / 10, "frechet": 150.0, "niqe": 5.0 + i} for i, name in enumerate(names)
@@ -30,7 +30,8 @@ def test_each_measure_has_a_table_of_methods_and_degradations_with_the_best_in_b
     text = page.read_text()
     assert "| PSNR-Y, dB | pillow | ffmpeg | libvips |" in text and f"| bicubic |{' **25.00** |' * 3}\n" in text
     assert [line for line in text.splitlines() if line.startswith("###")] == ["### Set5", "### mine", "### As programs save them"]
-    assert text.count("| PSNR-Y, dB | jpeg50 | jpeg75 |") == 2 and "| bicubic | **25.00** | **25.00** |" in text
+    assert text.count("| PSNR-Y, dB | jpeg50 | jpeg75 |") == 2 and text.count("| Real-ESRGAN x4plus |") == 2 * 4
+    assert "| bicubic | **25.00** | **25.00** |" in text
     assert f"| ClearReality SPAN |{' **-0.100** |' * 9}" in text and f"| photo |{' 0.200 |' * 9}" in text
     assert "HR" not in text and "old" not in text and text.endswith("below\n")
 
